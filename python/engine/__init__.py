@@ -1,0 +1,1 @@
+"""Real-time campaign optimisation across ad platforms: when to bid, where and how much."""

@@ -1,0 +1,1 @@
+"""The one door to Rust: books, frames and forecasts as Python sees them."""

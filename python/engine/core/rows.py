@@ -1,0 +1,108 @@
+"""The rows that cross the border to Rust, and the wire: packed, little-endian, fixed.
+
+A frame is one FRAME_HEADER and `count` SAMPLE_ROWs, all of one partition. The last 16 bytes of a
+row are the sample as a window stores it. Books take CAMPAIGN_ROWs, each followed (in a second
+array) by its `series_count` SERIES_ROWs, and give DECISION_ROWs and SERIES_DECISION_ROWs.
+rust_core/engine-core/src/frame.rs and book.rs hold the same layouts; a test holds them equal.
+"""
+
+import numpy as np
+
+__all__ = [
+    "CAMPAIGN_ROW",
+    "DECISION_ROW",
+    "FRAME_HEADER",
+    "FRAME_MAGIC",
+    "SAMPLE_ROW",
+    "SERIES_DECISION_ROW",
+    "SERIES_ROW",
+]
+
+FRAME_MAGIC = b"CEF1"
+
+FRAME_HEADER = np.dtype(
+    [
+        ("magic", "S4"),
+        ("partition", "<u2"),
+        ("tick_ms", "<u2"),  # length of a tick of the rows' times
+        ("producer", "<u8"),  # FNV-1a-64 of the producer's name, one name a process start
+        ("sequence", "<u8"),  # rises by one a frame, for each producer and partition
+        ("count", "<u4"),
+        ("unit_micros", "<u4"),  # what one unit of the rows' spend is worth
+    ]
+)  # 32 bytes
+
+SAMPLE_ROW = np.dtype(
+    [
+        ("series", "<u8"),  # FNV-1a-64 of "campaign/platform"
+        ("impressions", "<u4"),
+        ("spend_rest_micros", "<u2"),  # spend below one unit
+        ("kind", "u1"),  # 0: a report; the same series and tick again replaces it
+        ("reserved", "u1"),
+        # the sample as stored
+        ("tick", "<u4"),  # end of the stretch: (epoch_ms // tick_ms) modulo 2**32
+        ("clicks", "<u4"),  # below 2**31, as the next two
+        ("milliconversions", "<u4"),
+        ("spend_units", "<u4"),
+    ]
+)  # 32 bytes
+
+CAMPAIGN_ROW = np.dtype(
+    [
+        ("campaign", "<u8"),  # FNV-1a-64 of the id
+        ("budget_micros", "<i8"),
+        ("starts_at_ms", "<i8"),
+        ("ends_at_ms", "<i8"),
+        ("conversion_value_micros", "<i8"),  # 0: none, as in all optional fields here
+        ("target_cpa_micros", "<i8"),
+        ("target_roas", "<f8"),
+        ("target_reach", "<i8"),
+        ("daily_cap_micros", "<i8"),
+        ("min_bid_micros", "<i8"),
+        ("max_bid_micros", "<i8"),
+        ("max_change", "<f8"),
+        ("unit_micros", "<u4"),
+        ("calendar", "<u4"),  # a table of midnights: Book.set_calendar
+        ("strategy", "u1"),  # index in domain.campaign.Strategy, in order of definition
+        ("is_active", "u1"),  # 0: may not bid, whatever the reason
+        ("series_count", "<u2"),
+        ("reserved", "<u4"),
+    ]
+)  # 112 bytes
+
+SERIES_ROW = np.dtype(
+    [
+        ("series", "<u8"),
+        ("min_bid_micros", "<i8"),
+        ("max_bid_micros", "<i8"),
+        ("daily_cap_micros", "<i8"),
+    ]
+)  # 32 bytes
+
+DECISION_ROW = np.dtype(
+    [
+        ("campaign", "<u8"),
+        ("settled_micros", "<i8"),
+        ("reserved_micros", "<i8"),
+        ("pacing_multiplier", "<f8"),
+        ("first", "<u4"),  # its first SERIES_DECISION_ROW
+        ("series_count", "<u2"),
+        ("best", "<i2"),  # of its own series, by highest ROI; -1: none
+        ("action", "u1"),
+        ("binding", "u1"),
+        ("is_changed", "u1"),  # since the decision of the round before, beyond resolution
+        ("reserved", "V5"),
+    ]
+)  # 48 bytes
+
+SERIES_DECISION_ROW = np.dtype(
+    [
+        ("series", "<u8"),
+        ("bid_micros", "<i8"),
+        ("cap_micros", "<i8"),
+        ("cpc_micros", "<f8"),  # forecasts; NaN: no answer yet
+        ("cvr", "<f8"),
+        ("roi_micros", "<f8"),
+        ("confidence", "<f8"),
+    ]
+)  # 56 bytes

@@ -1,0 +1,65 @@
+"""A decision: a bid, or a no-bid, for one campaign in one round, with its reasons."""
+
+from enum import IntEnum
+
+import msgspec
+
+__all__ = ["Action", "Binding", "Decision", "PlatformDecision"]
+
+
+class Action(IntEnum):
+    """What a campaign does until the next round. Codes are the core's and the record's."""
+
+    HOLD = 0  # no bid
+    BID = 1
+    FALLBACK = 2  # a cautious bid, because data are stale or every option is poor
+
+
+class Binding(IntEnum):
+    """The constraint that bound a decision. Codes are the core's and the record's."""
+
+    NONE = 0
+    NOT_ACTIVE = 1  # draft, scheduled, paused, or final
+    NOT_STARTED = 2
+    FLIGHT_OVER = 3
+    BUDGET = 4
+    DAILY_CAP = 5
+    MIN_BID = 6
+    MAX_BID = 7
+    MAX_CHANGE = 8
+    PACING = 9
+    TARGET_CPA = 10
+    TARGET_ROAS = 11
+    THIN_DATA = 12
+    STALE_DATA = 13
+    POOR_ROI = 14  # every platform is forecast to lose money
+    TARGET_REACH = 15
+
+
+class PlatformDecision(msgspec.Struct, frozen=True):
+    """One platform's part of a decision."""
+
+    platform: str
+    bid_micros: int  # the most to pay for a click; 0 is no bid
+    cap_micros: int  # what the platform may have spent in total, ever, before it must stop
+    cpc_micros: float | None  # forecast; None where there is no answer yet
+    cvr: float | None  # forecast, a fraction
+    roi_micros: float | None  # per click: cvr · value − cpc
+    confidence: float  # 0 to 1
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What was decided for a campaign, as people and consumers read it."""
+
+    campaign: str
+    partition: int
+    epoch: int
+    round: int
+    at: float  # epoch seconds
+    action: Action
+    binding: Binding
+    best_platform: str | None  # the highest ROI
+    pacing_multiplier: float
+    settled_micros: int  # spend that reports have shown
+    reserved_micros: int  # what platforms may still spend on caps given
+    platforms: tuple[PlatformDecision, ...]

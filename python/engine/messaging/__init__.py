@@ -1,0 +1,1 @@
+"""Messages between processes: ports, records, and their adapters (NATS, memory)."""

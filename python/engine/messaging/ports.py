@@ -1,0 +1,200 @@
+"""What the services need of a broker, as a few small protocols.
+
+Two adapters hold to them and to one contract suite (tests/contract): `messaging.nats` over
+JetStream, `messaging.memory` for tests. Positions are stream sequences: rising integers, the
+first at least 1, with holes where other partitions wrote; 0 means "before everything".
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+__all__ = [
+    "Broker",
+    "CampaignTable",
+    "Chain",
+    "DeadLetter",
+    "DeadLetters",
+    "Deliver",
+    "Follower",
+    "Frames",
+    "Heartbeats",
+    "Message",
+    "Snapshots",
+]
+
+
+class Message(NamedTuple):
+    """One stored message of a partition."""
+
+    partition: int
+    sequence: int
+    payload: bytes
+
+
+Deliver = Callable[[Message], None]
+"""Called in order, once for each message, on the event loop; must not block or raise."""
+
+
+class Follower(Protocol):
+    """A reader that keeps up with a log until its context ends."""
+
+    @property
+    def position(self) -> int:
+        """Return the sequence of the newest message delivered (or where it began)."""
+        ...
+
+    @property
+    def lag(self) -> int | None:
+        """Return how many stored messages are still to come; None where not yet known."""
+        ...
+
+    async def caught_up(self) -> None:
+        """Return once everything stored before this call has been delivered."""
+        ...
+
+
+class Chain(Protocol):
+    """The decisions of each partition: one chain of records, appended by compare-and-swap."""
+
+    async def head(self, partition: int) -> Message | None:
+        """Return the newest record; None for a chain that has not begun."""
+        ...
+
+    async def append(self, partition: int, payload: bytes, *, expected: int) -> int:
+        """Append on top of the record at sequence `expected` (0: begin) and return the new sequence.
+
+        An unknown outcome is retried, with the same bytes and the same expectation, until it is
+        known: the answer is a sequence or FencedError, however long the broker is away.
+
+        Raises:
+            FencedError: the chain has moved on: somebody else owns the partition.
+        """
+        ...
+
+    def read(self, partition: int, *, after: int = 0) -> AsyncIterator[Message]:
+        """Iterate the records after a sequence, up to the head at the time of the call."""
+        ...
+
+    def follow(
+        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver records of some partitions (None: all) as they come; after=None: only new ones."""
+        ...
+
+
+class Frames(Protocol):
+    """Metric frames: many rows of samples a message, one partition a frame."""
+
+    async def publish(self, partition: int, frame: bytes, *, message_id: str) -> None:
+        """Hand over a frame; returns when it may be forgotten or the window has room.
+
+        A bounded number is in flight; each is retried until the broker has stored it, and a
+        message with the same id is stored once (within two minutes).
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Return once everything published has been stored."""
+        ...
+
+    def follow(
+        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver frames of some partitions (None: all) as they come; after=None: only new ones."""
+        ...
+
+
+class CampaignTable(Protocol):
+    """Definitions and lifecycle by campaign id; a message's sequence is the entry's revision."""
+
+    async def get(self, campaign: str) -> Message | None:
+        """Return the newest entry of a campaign."""
+        ...
+
+    async def put(self, campaign: str, payload: bytes, *, expected: int) -> int:
+        """Write an entry over revision `expected` (0: create) and return the new revision.
+
+        Raises:
+            ConflictError: the entry has another revision.
+        """
+        ...
+
+    def all(self, *, partitions: Sequence[int] | None = None) -> AsyncIterator[Message]:
+        """Iterate the newest entry of every campaign."""
+        ...
+
+    def follow(
+        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver entries as they are written; from 0, at least the newest of every campaign."""
+        ...
+
+
+class Snapshots(Protocol):
+    """Snapshots of books: a cache. Absent or wrong means a longer replay."""
+
+    async def put(self, partition: int, payload: bytes) -> None:
+        """Keep a snapshot, whatever its size; the newest few stay."""
+        ...
+
+    async def newest(self, partition: int) -> bytes | None:
+        """Return the newest whole snapshot."""
+        ...
+
+
+class DeadLetter(NamedTuple):
+    """What could not be read, and why."""
+
+    sequence: int
+    origin: str
+    reason: str
+    payload: bytes
+
+
+class DeadLetters(Protocol):
+    """Where unreadable messages go. Never blocks a round, never raises."""
+
+    def bury(self, origin: str, reason: str, payload: bytes) -> None:
+        """Hand over a payload that could not be read, with where it came from and why."""
+        ...
+
+    def all(self) -> AsyncIterator[DeadLetter]:
+        """Iterate what is kept, oldest first."""
+        ...
+
+
+class Heartbeats(Protocol):
+    """Signs of life of workers: not stored, may be lost."""
+
+    async def beat(self, worker: str, payload: bytes) -> None:
+        """Say that `worker` is alive."""
+        ...
+
+    def listen(
+        self, deliver: Callable[[str, bytes], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Deliver (worker, payload) of every heartbeat heard."""
+        ...
+
+
+class Broker(Protocol):
+    """All of the above, over one connection."""
+
+    @property
+    def chain(self) -> Chain: ...
+    @property
+    def frames(self) -> Frames: ...
+    @property
+    def campaigns(self) -> CampaignTable: ...
+    @property
+    def snapshots(self) -> Snapshots: ...
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+    @property
+    def heartbeats(self) -> Heartbeats: ...
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the broker answers now."""
+        ...
