@@ -44,7 +44,7 @@ class PlatformDecision(msgspec.Struct, frozen=True):
     cap_micros: int  # what the platform may have spent in total, ever, before it must stop
     cpc_micros: float | None  # forecast; None where there is no answer yet
     cvr: float | None  # forecast, a fraction
-    roi_micros: float | None  # per click: cvr · value − cpc
+    roi_micros: float | None  # per click: cvr · value - cpc
     confidence: float  # 0 to 1
 
 

@@ -7,7 +7,14 @@ but the two names. Both hashes are FNV-1a: nats-server's `{{partition(64,…)}}`
 
 import re
 
-__all__ = ["PARTITIONS", "campaign_key", "is_campaign_id", "is_platform", "partition_of", "series_key"]
+__all__ = [
+    "PARTITIONS",
+    "campaign_key",
+    "is_campaign_id",
+    "is_platform",
+    "partition_of",
+    "series_key",
+]
 
 PARTITIONS = 64
 

@@ -1,10 +1,10 @@
 """The life of a campaign, as a state machine: seven states and the ways between them.
 
-    draft ──► scheduled ──► active ◄──► paused
-                              │  ▲
-                              ▼  │ (budget raised)
-                           exhausted
-    completed: the flight is over.  stopped: somebody ended it.  Both are final.
+draft ──► scheduled ──► active ◄──► paused
+                          │  ▲
+                          ▼  │ (budget raised)
+                       exhausted
+completed: the flight is over.  stopped: somebody ended it.  Both are final.
 """
 
 from enum import Enum
