@@ -3,7 +3,7 @@
 A frame is one FRAME_HEADER and `count` SAMPLE_ROWs, all of one partition. The last 16 bytes of a
 row are the sample as a window stores it. Books take CAMPAIGN_ROWs, each followed (in a second
 array) by its `series_count` SERIES_ROWs, and give DECISION_ROWs and SERIES_DECISION_ROWs.
-rust_core/engine-core/src/frame.rs and book.rs hold the same layouts; a test holds them equal.
+engine-core holds the same layouts in frame.rs, definition.rs and round.rs; a test holds them equal.
 """
 
 import numpy as np
@@ -13,6 +13,7 @@ __all__ = [
     "DECISION_ROW",
     "FRAME_HEADER",
     "FRAME_MAGIC",
+    "LEDGER_ROW",
     "SAMPLE_ROW",
     "SERIES_DECISION_ROW",
     "SERIES_ROW",
@@ -106,3 +107,11 @@ SERIES_DECISION_ROW = np.dtype(
         ("confidence", "<f8"),
     ]
 )  # 56 bytes
+
+LEDGER_ROW = np.dtype(
+    [
+        ("campaign", "<u8"),
+        ("settled_micros", "<i8"),
+        ("reserved_micros", "<i8"),
+    ]
+)  # 24 bytes

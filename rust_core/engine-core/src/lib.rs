@@ -4,9 +4,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod book;
+mod bytes;
+pub mod calendar;
+mod campaign;
+pub mod decide;
+pub mod definition;
 pub mod error;
 pub mod forecast;
+pub mod frame;
+mod header;
+pub mod ledger;
+pub mod money;
+pub mod pacing;
+pub mod producers;
 pub mod regression;
+pub mod round;
+mod sample;
+pub mod snapshot;
+mod table;
+mod wide;
 pub mod window;
-
-// mod book; mod decide; mod frame; mod ledger; mod pacing; mod snapshot follow here.

@@ -1,0 +1,278 @@
+"""The book of a partition, in the words of the domain: campaigns in, decisions out."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import _core
+from engine._core import CoreError, Estimate, Forecast, Ingested, Window
+from engine.core.rows import (
+    CAMPAIGN_ROW,
+    DECISION_ROW,
+    LEDGER_ROW,
+    SERIES_DECISION_ROW,
+    SERIES_ROW,
+)
+from engine.domain.campaign import Campaign, Definition, Strategy
+from engine.domain.ids import campaign_key, series_key
+from engine.domain.lifecycle import State
+from engine.domain.money import LARGEST_MICROS, unit_micros
+
+__all__ = [
+    "Book",
+    "CoreError",
+    "Estimate",
+    "Forecast",
+    "Ingested",
+    "Round",
+    "Window",
+    "midnights_ms",
+]
+
+_STRATEGY = {strategy: code for code, strategy in enumerate(Strategy)}
+# A scheduled campaign is the book's to start: it holds until the flight begins, to the round.
+_MAY_BID = frozenset({State.ACTIVE, State.SCHEDULED})
+
+
+class Round(msgspec.Struct, frozen=True):
+    """The decisions of one round: structured arrays, read-only, all campaigns ascending by key."""
+
+    decisions: NDArray[np.void]  # DECISION_ROWs
+    series: NDArray[np.void]  # SERIES_DECISION_ROWs; those of a decision begin at its `first`
+    settled_micros: int
+    reserved_micros: int
+
+
+class _Saved(msgspec.Struct, frozen=True):
+    """A snapshot: the core's own, and the names that the core does not know."""
+
+    core: bytes
+    names: dict[str, list[str]]  # platforms by campaign
+    calendars: list[tuple[str, int]]
+    v: int = 1
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Saved)
+
+
+class Book:
+    """All campaigns of a partition: windows, forecasts, pacing and ledger.
+
+    A round is a pure function of the calls before it and its time: same calls, same bytes. What is
+    refused raises CoreError, and changes nothing. Its calls may come from several threads: they
+    take turns, and work without the GIL.
+    """
+
+    def __init__(self, *, window: int = 64, tick_ms: int = 1, interval_ms: int = 2000) -> None:
+        self._core = _core.Book(window=window, tick_ms=tick_ms, interval_ms=interval_ms)
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._calendars: dict[tuple[str, int], int] = {}  # numbers by zone and year, from 1
+
+    def __len__(self) -> int:
+        """Return how many campaigns there are."""
+        return len(self._core)
+
+    @property
+    def series(self) -> int:
+        """Return how many series there are, those that their campaigns dropped included."""
+        return self._core.series
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Return campaign ids by the core's key."""
+        return {campaign_key(name): name for name in self._names}
+
+    @property
+    def platforms(self) -> dict[int, str]:
+        """Return platforms by the core's series key."""
+        return {
+            series_key(name, platform): platform
+            for name, platforms in self._names.items()
+            for platform in platforms
+        }
+
+    def put(self, campaigns: Sequence[Campaign]) -> None:
+        """Add or replace campaigns, all of them or (CoreError) none.
+
+        One replaced keeps the windows, ledger and pacing of the series it still has; those it drops
+        bid no more, but what they spent and may still spend stays counted.
+        """
+        rows = np.zeros(len(campaigns), CAMPAIGN_ROW)
+        series: list[tuple[int, int, int, int]] = []
+        for row, campaign in zip(rows, campaigns, strict=True):
+            definition = campaign.definition
+            for field, value in _fields(definition).items():
+                row[field] = value
+            row["is_active"] = campaign.state in _MAY_BID
+            row["calendar"] = self._calendar(definition)
+            series.extend(_series(definition))
+        self._core.put(rows.tobytes(), np.array(series, SERIES_ROW).tobytes())
+        for campaign in campaigns:
+            self._names[campaign.definition.id] = tuple(campaign.definition.platforms)
+
+    def remove(self, campaign: str) -> bool:
+        """Forget a campaign with all it had; return whether there was one."""
+        self._names.pop(campaign, None)
+        return self._core.remove(campaign_key(campaign))
+
+    def ingest(self, frame: bytes) -> Ingested:
+        """Count a whole frame in; one that was counted before changes nothing.
+
+        Raises CoreError where the frame as a whole is malformed.
+        """
+        return self._core.ingest(frame)
+
+    def decide(self, at_ms: int) -> Round:
+        """Decide the round due at a time, later than the round before."""
+        decided = self._core.decide(at_ms)
+        return Round(
+            decisions=np.frombuffer(decided.decisions, DECISION_ROW),
+            series=np.frombuffer(decided.series, SERIES_DECISION_ROW),
+            settled_micros=decided.settled_micros,
+            reserved_micros=decided.reserved_micros,
+        )
+
+    def forecast(self, campaign: str, platform: str, at_ms: int) -> Forecast:
+        """Return what is forecast for a campaign on a platform, one interval after `at_ms`."""
+        return self._core.forecast(series_key(campaign, platform), at_ms)
+
+    def verify(self) -> None:
+        """Recount every window and the ledger from their parts; raise CoreError on a difference."""
+        self._core.verify()
+
+    def ledger(self) -> NDArray[np.void]:
+        """Return LEDGER_ROWs, ascending by the campaign's key."""
+        return np.frombuffer(self._core.ledger(), LEDGER_ROW)
+
+    def raise_settled(self, campaign: int, settled_micros: int) -> None:
+        """Raise a campaign's settled spend (by key) to at least what the chain has recorded."""
+        self._core.raise_settled(campaign, settled_micros)
+
+    def raise_cap(self, series: int, cap_micros: int) -> None:
+        """Raise a series' cap (by key) to at least what the chain has recorded as given.
+
+        Everything up to it is then held to be spent.
+        """
+        self._core.raise_cap(series, cap_micros)
+
+    def snapshot(self) -> bytes:
+        """Return the whole state, checksummed."""
+        return _encoder.encode(
+            _Saved(
+                core=self._core.snapshot(),
+                names={name: list(platforms) for name, platforms in self._names.items()},
+                calendars=list(self._calendars),
+            )
+        )
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> Self:
+        """Return the book a snapshot was taken of: from here on, its decisions are the same.
+
+        Raises CoreError where the snapshot is damaged.
+        """
+        try:
+            saved = _decoder.decode(snapshot)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CoreError(f"snapshot: {error}") from error
+        if saved.v != 1:
+            raise CoreError(f"snapshot: version must be 1, was {saved.v}")
+        book = cls.__new__(cls)
+        book._core = _core.Book.restore(saved.core)
+        book._names = {name: tuple(platforms) for name, platforms in saved.names.items()}
+        book._calendars = {key: number for number, key in enumerate(saved.calendars, start=1)}
+        return book
+
+    def _calendar(self, definition: Definition) -> int:
+        """Return the number of the calendar of a definition's days; the core learns new ones."""
+        if definition.timezone == "UTC":
+            return 0
+        _in_range("flight.starts_at", definition.flight.starts_at, _LATEST)
+        year = datetime.fromtimestamp(definition.flight.starts_at, UTC).year
+        key = (definition.timezone, year)
+        if key not in self._calendars:
+            number = len(self._calendars) + 1
+            self._core.set_calendar(number, list(midnights_ms(*key)))
+            self._calendars[key] = number
+        return self._calendars[key]
+
+
+_LATEST = 4_102_444_800  # the year 2100, in epoch seconds
+
+
+@lru_cache(maxsize=4096)
+def midnights_ms(timezone: str, year: int) -> tuple[int, ...]:
+    """Return when the days of a time zone begin, from a week before a year to two years after it.
+
+    Epoch milliseconds, ascending: 800 or so. Flights that last longer end in days of 24 hours.
+    Where clocks skip midnight the day begins when they do. Raises CoreError for an unknown zone.
+    """
+    try:
+        zone = ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError) as error:
+        raise CoreError(f"timezone must be an IANA name, was {timezone!r}") from error
+    first = date(year, 1, 1) - timedelta(days=7)
+    days = (date(year + 2, 1, 7) - first).days
+    begins = (
+        datetime.combine(first + timedelta(days=day), datetime.min.time(), zone)
+        for day in range(days)
+    )
+    # A zone that skipped a whole day (Samoa in 2011) would name one instant twice.
+    return tuple(sorted({round(begin.timestamp() * 1000) for begin in begins}))
+
+
+def _fields(definition: Definition) -> dict[str, int | float]:
+    """Return the fields of a CAMPAIGN_ROW that follow from a definition alone."""
+    guardrails, flight = definition.guardrails, definition.flight
+    amounts: dict[str, int | None] = {
+        "budget_micros": definition.budget_micros,
+        "conversion_value_micros": definition.conversion_value_micros,
+        "target_cpa_micros": definition.target_cpa_micros,
+        "target_reach": definition.target_reach,
+        "daily_cap_micros": guardrails.daily_cap_micros,
+        "min_bid_micros": guardrails.min_bid_micros,
+        "max_bid_micros": guardrails.max_bid_micros,
+    }
+    for field, amount in amounts.items():
+        _in_range(field, amount or 0, LARGEST_MICROS)
+    _in_range("flight.starts_at", flight.starts_at, _LATEST)
+    _in_range("flight.ends_at", flight.ends_at, _LATEST)
+    _in_range("platforms", len(definition.platforms), 2**16 - 1)
+    return {field: amount or 0 for field, amount in amounts.items()} | {
+        "campaign": campaign_key(definition.id),
+        "starts_at_ms": round(flight.starts_at * 1000),
+        "ends_at_ms": round(flight.ends_at * 1000),
+        "target_roas": definition.target_roas or 0.0,
+        "max_change": guardrails.max_change,
+        "unit_micros": unit_micros(definition.currency),
+        "strategy": _STRATEGY[definition.strategy],
+        "series_count": len(definition.platforms),
+    }
+
+
+def _series(definition: Definition) -> list[tuple[int, int, int, int]]:
+    """Return the SERIES_ROWs of a definition."""
+    rows = []
+    for platform, bounds in definition.platforms.items():
+        amounts = (
+            bounds.min_bid_micros or 0,
+            bounds.max_bid_micros or 0,
+            bounds.daily_cap_micros or 0,
+        )
+        for amount in amounts:
+            _in_range(f"platforms.{platform}", amount, LARGEST_MICROS)
+        rows.append((series_key(definition.id, platform), *amounts))
+    return rows
+
+
+def _in_range(field: str, found: float, most: int) -> None:
+    """Refuse what a row could not hold; the core checks the rest."""
+    if not 0 <= found <= most:
+        raise CoreError(f"{field} must be 0 to {most}, was {found}")

@@ -1,0 +1,483 @@
+//! The book: all campaigns of a partition, with their windows, forecasts, pacing and ledger.
+//!
+//! A round is a pure function of the calls before it and its time: same calls, same bytes. Each call
+//! checks everything, then changes; a refused one leaves the book as it was.
+
+use crate::calendar::Calendar;
+use crate::campaign::{Campaign, Series};
+use crate::definition::{Definition, MOST_SERIES};
+use crate::error::CoreError;
+use crate::forecast::{Forecast, forecast};
+use crate::frame::{Frame, Row};
+use crate::ledger::{MOST_SETTLED, Receipt};
+use crate::money::Micros;
+use crate::producers::Producers;
+use crate::table::KeyTable;
+use crate::window::{Pushed, Windows};
+use std::collections::BTreeMap;
+
+/// The most calendars that a book keeps: more than there are time zones and years to plan for.
+pub const MOST_CALENDARS: usize = 4096;
+
+/// All campaigns of a partition.
+///
+/// ```
+/// use engine_core::book::Book;
+///
+/// let mut book = Book::new(64, 1, 2000)?;
+/// let round = book.decide(1_700_000_000_000)?;
+/// assert!(round.decisions.is_empty());
+/// assert!(book.decide(1_700_000_000_000).is_err(), "no round twice");
+/// # Ok::<(), engine_core::error::CoreError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Book {
+    pub(crate) tick_ms: u32,
+    pub(crate) interval_ms: u32,
+    pub(crate) windows: Windows,
+    /// By slot, as the windows are. A free slot's key is 0.
+    pub(crate) series: Vec<Series>,
+    pub(crate) free: Vec<usize>,
+    /// Slot by series key.
+    pub(crate) slots: KeyTable,
+    /// Ascending by key.
+    pub(crate) campaigns: Vec<Campaign>,
+    pub(crate) calendars: BTreeMap<u32, Calendar>,
+    pub(crate) producers: Producers,
+    pub(crate) decided_at_ms: Option<i64>,
+}
+
+/// What became of the rows of a frame: the five counts add up to the frame's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// New samples.
+    pub accepted: u32,
+    /// Rows that restated an earlier report, the same one again included.
+    pub replaced: u32,
+    /// Rows older than their window: their spend is settled, the window unchanged.
+    pub late: u32,
+    /// Rows of series that no campaign here has.
+    pub unknown: u32,
+    /// Rows out of range.
+    pub refused: u32,
+    /// Whether the frame had been ingested before: nothing was counted.
+    pub is_duplicate: bool,
+}
+
+/// One campaign's line of the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerLine {
+    /// The campaign's key.
+    pub campaign: u64,
+    /// What reports have shown.
+    pub settled: Micros,
+    /// What platforms may still spend on caps given.
+    pub reserved: Micros,
+}
+
+impl Book {
+    /// Returns an empty book of windows of up to `window` samples, whose times are counted in ticks
+    /// of `tick_ms`, and whose rounds come every `interval_ms`.
+    ///
+    /// # Errors
+    /// `CoreError::Capacity`, or `CoreError::OutOfRange` for the two times.
+    pub fn new(window: usize, tick_ms: u32, interval_ms: u32) -> Result<Self, CoreError> {
+        let refuse = |what, wanted, found| {
+            Err(CoreError::OutOfRange {
+                what,
+                wanted,
+                found: i128::from(found),
+            })
+        };
+        if !(1..=60_000).contains(&tick_ms) {
+            return refuse("tick_ms", "1 to 60000", tick_ms);
+        }
+        if !(1..=86_400_000).contains(&interval_ms) {
+            return refuse("interval_ms", "1 to 86400000", interval_ms);
+        }
+        Ok(Self {
+            tick_ms,
+            interval_ms,
+            windows: Windows::new(window)?,
+            series: Vec::new(),
+            free: Vec::new(),
+            slots: KeyTable::default(),
+            campaigns: Vec::new(),
+            calendars: BTreeMap::from([(0, Calendar::utc())]),
+            producers: Producers::default(),
+            decided_at_ms: None,
+        })
+    }
+
+    /// Returns how many campaigns there are.
+    #[must_use]
+    pub fn campaigns(&self) -> usize {
+        self.campaigns.len()
+    }
+
+    /// Returns how many series there are, those that their campaigns dropped included.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Sets when the days of a time zone begin. Calendar 0 is UTC's until it is set.
+    ///
+    /// # Errors
+    /// `CoreError::Calendar` where there is no midnight, one is out of order, or there are too many.
+    pub fn set_calendar(&mut self, calendar: u32, midnights_ms: Vec<i64>) -> Result<(), CoreError> {
+        let table = Calendar::new(midnights_ms)?;
+        if self.calendars.len() >= MOST_CALENDARS && !self.calendars.contains_key(&calendar) {
+            let found = i64::from(calendar);
+            return Err(CoreError::Calendar {
+                wanted: "a number among the first 4096",
+                found,
+            });
+        }
+        self.calendars.insert(calendar, table);
+        Ok(())
+    }
+
+    /// Adds or replaces campaigns. One replaced keeps the windows, ledger and pacing of the series it
+    /// still has; those it drops bid no more, but their reports and reservations still count.
+    ///
+    /// # Errors
+    /// `CoreError::Rows`, `Definition`, `DefinitionRatio`, or `KeyTaken` where two campaigns or series
+    /// have one key; `UnknownKey` for a calendar that was not set.
+    pub fn put(&mut self, campaigns: &[u8], series: &[u8]) -> Result<(), CoreError> {
+        let definitions = Definition::parse_all(campaigns, series)?;
+        self.check_put(&definitions)?;
+        let known = self.campaigns.len();
+        for definition in definitions {
+            let found = self.campaigns.get(..known).unwrap_or_default();
+            match found.binary_search_by_key(&definition.key, |known| known.definition.key) {
+                Ok(index) => self.replace(index, definition),
+                Err(_) => self.add(definition),
+            }
+        }
+        self.campaigns
+            .sort_unstable_by_key(|campaign| campaign.definition.key);
+        Ok(())
+    }
+
+    fn check_put(&self, definitions: &[Definition]) -> Result<(), CoreError> {
+        let campaigns = definitions.iter().map(|definition| definition.key);
+        no_key_twice("campaign", campaigns.collect())?;
+        let series = definitions.iter().flat_map(|definition| &definition.series);
+        no_key_twice("series", series.map(|series| series.key).collect())?;
+        definitions
+            .iter()
+            .try_for_each(|definition| self.check_one(definition))
+    }
+
+    fn check_one(&self, definition: &Definition) -> Result<(), CoreError> {
+        let key = definition.key;
+        for series in &definition.series {
+            let owner = self.find_series(series.key).map(|found| found.campaign);
+            if owner.is_some_and(|owner| owner != key) {
+                return Err(CoreError::KeyTaken {
+                    what: "series",
+                    found: series.key,
+                });
+            }
+        }
+        if !self.calendars.contains_key(&definition.calendar) {
+            let found = u64::from(definition.calendar);
+            return Err(CoreError::UnknownKey {
+                what: "calendar",
+                found,
+            });
+        }
+        let Some(before) = self.find(key) else {
+            return Ok(());
+        };
+        let refuse = |field, wanted, found| {
+            Err(CoreError::Definition {
+                key,
+                field,
+                wanted,
+                found,
+            })
+        };
+        if definition.unit_micros != before.definition.unit_micros {
+            // Receipts count in units: another currency is another campaign.
+            let found = i128::from(definition.unit_micros);
+            return refuse("unit_micros", "what it was before", found);
+        }
+        let is_kept = |key: u64| definition.series.iter().any(|series| series.key == key);
+        let held = before.slots().filter_map(|slot| self.series.get(slot));
+        let dropped = held.filter(|series| !is_kept(series.key)).count();
+        let all = definition.series.len() + dropped;
+        if all > MOST_SERIES {
+            return refuse(
+                "series_count",
+                "1 to 256 with those dropped before",
+                all as i128,
+            );
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, definition: Definition) {
+        let mut campaign = Campaign::new(definition);
+        campaign.series = self.slots_for(&campaign.definition);
+        self.campaigns.push(campaign);
+    }
+
+    fn replace(&mut self, index: usize, definition: Definition) {
+        let slots = self.slots_for(&definition);
+        let Some(campaign) = self.campaigns.get_mut(index) else {
+            return;
+        };
+        let mut dropped: Vec<usize> = campaign
+            .slots()
+            .filter(|slot| !slots.contains(slot))
+            .collect();
+        dropped.sort_unstable_by_key(|&slot| self.series.get(slot).map(|series| series.key));
+        for &slot in &dropped {
+            if let Some(series) = self.series.get_mut(slot) {
+                series.bid_micros = 0;
+            }
+        }
+        // The first round with the new definition reports it, whatever it decides.
+        campaign.told = None;
+        campaign.series = slots;
+        campaign.dropped = dropped;
+        campaign.definition = definition;
+    }
+
+    /// Returns the slots of a definition's series, in order; new ones for those not known.
+    fn slots_for(&mut self, definition: &Definition) -> Vec<usize> {
+        let mut slots = Vec::with_capacity(definition.series.len());
+        for series in &definition.series {
+            let known = self.slots.get(series.key);
+            slots.push(known.unwrap_or_else(|| {
+                self.add_series(Series::new(
+                    series.key,
+                    definition.key,
+                    definition.unit_micros,
+                ))
+            }));
+        }
+        slots
+    }
+
+    pub(crate) fn add_series(&mut self, series: Series) -> usize {
+        let key = series.key;
+        let slot = if let Some(slot) = self.free.pop() {
+            if let Some(place) = self.series.get_mut(slot) {
+                *place = series;
+            }
+            slot
+        } else {
+            self.series.push(series);
+            self.windows.add()
+        };
+        self.slots.insert(key, slot);
+        slot
+    }
+
+    /// Forgets a campaign with all it had; returns whether there was one.
+    pub fn remove(&mut self, campaign: u64) -> bool {
+        let Ok(index) = self.index(campaign) else {
+            return false;
+        };
+        let campaign = self.campaigns.remove(index);
+        for slot in campaign.slots() {
+            self.windows.clear(slot);
+            if let Some(series) = self.series.get_mut(slot) {
+                self.slots.remove(series.key);
+                *series = Series::default();
+            }
+            self.free.push(slot);
+        }
+        true
+    }
+
+    /// Counts a whole frame in; a frame that was counted before changes nothing.
+    ///
+    /// # Errors
+    /// `CoreError::Frame` where it is malformed as a whole.
+    pub fn ingest(&mut self, frame: &[u8]) -> Result<Ingested, CoreError> {
+        let frame = Frame::parse(frame, self.tick_ms)?;
+        if !self
+            .producers
+            .note(frame.producer, frame.partition, frame.sequence)
+        {
+            return Ok(Ingested {
+                is_duplicate: true,
+                ..Ingested::default()
+            });
+        }
+        let mut ingested = Ingested::default();
+        for row in frame.rows() {
+            self.count(&row, frame.unit_micros, &mut ingested);
+        }
+        Ok(ingested)
+    }
+
+    fn count(&mut self, row: &Row, unit_micros: u32, ingested: &mut Ingested) {
+        let slot = self.slots.get(row.series);
+        let Some((slot, series)) = slot.and_then(|slot| Some((slot, self.series.get_mut(slot)?)))
+        else {
+            ingested.unknown += 1;
+            return;
+        };
+        let new = Receipt::of(row);
+        let is_in_range = unit_micros == series.unit_micros
+            && row.is_in_range(unit_micros)
+            && series.account.has_room_for(new.spend_micros(unit_micros));
+        let pushed = if is_in_range {
+            self.windows.push(slot, row.sample).ok()
+        } else {
+            None
+        };
+        let Some(pushed) = pushed else {
+            ingested.refused += 1;
+            return;
+        };
+        series.is_heard = true;
+        let counts = (row.sample.clicks, row.sample.milliconversions);
+        match pushed {
+            Pushed::Accepted => {
+                ingested.accepted += 1;
+                series.account.settle(new, None, unit_micros, true);
+                series.account.count(counts, (0, 0));
+                series.receipts.add(new);
+                series.forget_receipts_before(self.windows.oldest_tick(slot));
+            }
+            Pushed::Replaced { before } => {
+                ingested.replaced += 1;
+                let old = series.receipts.replace(new);
+                series.account.settle(new, old, unit_micros, true);
+                series
+                    .account
+                    .count(counts, (before.clicks, before.milliconversions));
+            }
+            Pushed::Late => {
+                ingested.late += 1;
+                series.account.settle(new, None, unit_micros, false);
+                series.account.count(counts, (0, 0));
+            }
+        }
+    }
+
+    /// Returns what is forecast for a series, one interval after `at_ms`.
+    ///
+    /// # Errors
+    /// `CoreError::UnknownKey`.
+    pub fn forecast(&self, series: u64, at_ms: i64) -> Result<Forecast, CoreError> {
+        let slot = self.slots.get(series);
+        let slot = slot.ok_or(CoreError::UnknownKey {
+            what: "series",
+            found: series,
+        })?;
+        Ok(self.forecast_slot(slot, at_ms))
+    }
+
+    pub(crate) fn forecast_slot(&self, slot: usize, at_ms: i64) -> Forecast {
+        let unit_micros = self.series.get(slot).map_or(1, |series| series.unit_micros);
+        let horizon = self.interval_ms.div_ceil(self.tick_ms);
+        forecast(&self.windows, slot, self.tick(at_ms), horizon, unit_micros)
+    }
+
+    /// Returns the tick of an instant, modulo 2^32.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo is what is meant
+    pub(crate) fn tick(&self, at_ms: i64) -> u32 {
+        at_ms.div_euclid(i64::from(self.tick_ms)) as u32
+    }
+
+    /// Returns every campaign's line of the ledger, ascending by key.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<LedgerLine> {
+        let line = |campaign: &Campaign| {
+            let (settled, reserved) = campaign.totals(&self.series);
+            LedgerLine {
+                campaign: campaign.definition.key,
+                settled,
+                reserved,
+            }
+        };
+        self.campaigns.iter().map(line).collect()
+    }
+
+    /// Raises a campaign's settled spend to at least an amount that the chain has recorded.
+    ///
+    /// # Errors
+    /// `CoreError::UnknownKey`, or `OutOfRange` for the amount.
+    pub fn raise_settled(&mut self, campaign: u64, settled: Micros) -> Result<(), CoreError> {
+        check_amount("settled_micros", settled)?;
+        let index = self.index(campaign)?;
+        if let Some(campaign) = self.campaigns.get_mut(index) {
+            let (known, _) = campaign.totals(&self.series);
+            campaign.carried = campaign.carried.saturating_add(settled.left_after(known));
+        }
+        Ok(())
+    }
+
+    /// Raises a series' cap to at least what the chain has recorded as given. Everything up to it is
+    /// held to be spent, for nothing here knows better: what the platform did spend of it is in
+    /// reports that are no more.
+    ///
+    /// # Errors
+    /// `CoreError::UnknownKey`, or `OutOfRange` for the amount.
+    pub fn raise_cap(&mut self, series: u64, cap: Micros) -> Result<(), CoreError> {
+        check_amount("cap_micros", cap)?;
+        let slot = self
+            .slots
+            .get(series)
+            .and_then(|slot| self.series.get_mut(slot));
+        let found = slot.ok_or(CoreError::UnknownKey {
+            what: "series",
+            found: series,
+        })?;
+        found.account.take_over(cap);
+        Ok(())
+    }
+
+    pub(crate) fn index(&self, campaign: u64) -> Result<usize, CoreError> {
+        let found = self
+            .campaigns
+            .binary_search_by_key(&campaign, |known| known.definition.key);
+        found.map_err(|_| CoreError::UnknownKey {
+            what: "campaign",
+            found: campaign,
+        })
+    }
+
+    fn find(&self, campaign: u64) -> Option<&Campaign> {
+        self.campaigns.get(self.index(campaign).ok()?)
+    }
+
+    pub(crate) fn find_series(&self, key: u64) -> Option<&Series> {
+        self.series.get(self.slots.get(key)?)
+    }
+}
+
+impl Series {
+    /// Lets go of the receipts whose samples have left the window.
+    pub(crate) fn forget_receipts_before(&mut self, oldest_tick: Option<u32>) {
+        while let Some(gone) = self.receipts.leave(oldest_tick) {
+            self.account.pass(gone, self.unit_micros);
+        }
+    }
+}
+
+fn check_amount(what: &'static str, amount: Micros) -> Result<(), CoreError> {
+    if (0..=MOST_SETTLED).contains(&amount.0) {
+        return Ok(());
+    }
+    Err(CoreError::OutOfRange {
+        what,
+        wanted: "0 to 2^60",
+        found: i128::from(amount.0),
+    })
+}
+
+fn no_key_twice(what: &'static str, mut keys: Vec<u64>) -> Result<(), CoreError> {
+    keys.sort_unstable();
+    let twice = keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b);
+    twice.map_or(Ok(()), |(&found, _)| {
+        Err(CoreError::KeyTaken { what, found })
+    })
+}

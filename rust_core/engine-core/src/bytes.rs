@@ -1,0 +1,69 @@
+//! Little-endian bytes, read and written without panics: the one place that knows offsets.
+
+/// Reads fixed-width little-endian fields, one after the other. A read past the end is `None`,
+/// so a length that lies can neither panic nor allocate.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+macro_rules! readers {
+    ($($name:ident: $type:ty),*) => {$(
+        pub(crate) fn $name(&mut self) -> Option<$type> {
+            let (head, rest) = self.rest.split_first_chunk::<{ size_of::<$type>() }>()?;
+            self.rest = rest;
+            Some(<$type>::from_le_bytes(*head))
+        }
+    )*};
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    readers!(u8: u8, u16: u16, u32: u32, u64: u64, i16: i16, i64: i64, f64: f64);
+
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(head)
+    }
+
+    pub(crate) fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+}
+
+/// Appends fixed-width little-endian fields.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    pub(crate) bytes: Vec<u8>,
+}
+
+macro_rules! writers {
+    ($($name:ident: $type:ty),*) => {$(
+        pub(crate) fn $name(&mut self, value: $type) {
+            self.bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    )*};
+}
+
+impl Writer {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(capacity),
+        }
+    }
+
+    writers!(u8: u8, u16: u16, u32: u32, u64: u64, i16: i16, i64: i64, f64: f64);
+
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes a length that a `u32` is known to hold.
+    pub(crate) fn count(&mut self, count: usize) {
+        self.u32(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+}

@@ -1,0 +1,171 @@
+//! What the book keeps of one campaign and of each of its series, between rounds.
+
+use crate::decide::{Action, Binding};
+use crate::definition::Definition;
+use crate::ledger::{Account, Receipts};
+use crate::money::Micros;
+use crate::pacing::Pacing;
+
+/// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Series {
+    pub(crate) key: u64,
+    /// The campaign's key.
+    pub(crate) campaign: u64,
+    pub(crate) unit_micros: u32,
+    pub(crate) account: Account,
+    pub(crate) receipts: Receipts,
+    /// Whether a row came since the round before.
+    pub(crate) is_heard: bool,
+    /// The bid in force; 0: none.
+    pub(crate) bid_micros: i64,
+    /// Settled spend when the round before was decided.
+    pub(crate) settled_before: Micros,
+    /// Spend of the last rounds, each round back weighing a fifth less.
+    pub(crate) recent_spend: f64,
+    /// Bid and cap as last reported changed.
+    pub(crate) told: (i64, Micros),
+}
+
+/// A campaign and its state.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Campaign {
+    pub(crate) definition: Definition,
+    /// Slots, in the definition's order.
+    pub(crate) series: Vec<usize>,
+    /// Slots of series that a later definition dropped: they bid no more, but what they spent and
+    /// may still spend on caps given stays counted.
+    pub(crate) dropped: Vec<usize>,
+    /// Settled spend that the chain knows of and no series here does.
+    pub(crate) carried: Micros,
+    pub(crate) pacing: Pacing,
+    pub(crate) rhythm: Rhythm,
+    pub(crate) day_began_ms: i64,
+    /// Settled spend when the day began.
+    pub(crate) day_opened: Micros,
+    /// What was last reported changed; `None` before the first round.
+    pub(crate) told: Option<Told>,
+}
+
+/// When reports come, and what happened since the last that did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rhythm {
+    /// The round that last heard a report, or began to bid.
+    pub(crate) heard_at_ms: i64,
+    /// Rounds between reports, averaged.
+    pub(crate) every_rounds: f64,
+    /// The plan since pacing's last step, the rounds that it is for, and settled spend at it.
+    pub(crate) planned: f64,
+    pub(crate) rounds: f64,
+    pub(crate) settled: Micros,
+    /// What was reserved when caps were last given.
+    pub(crate) reserved: Micros,
+    pub(crate) is_bidding: bool,
+    /// Whether some bid could follow the multiplier up, and down.
+    pub(crate) can_rise: bool,
+    pub(crate) can_fall: bool,
+}
+
+/// A campaign's decision as last reported changed; that of its series is with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) action: u8,
+    pub(crate) binding: u8,
+    pub(crate) best: i16,
+    pub(crate) settled: Micros,
+    pub(crate) reserved: Micros,
+}
+
+impl Told {
+    /// Returns what is told of a campaign before its first round.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            action: 0,
+            binding: 0,
+            best: -1,
+            settled: Micros::ZERO,
+            reserved: Micros::ZERO,
+        }
+    }
+
+    pub(crate) fn new(
+        action: Action,
+        binding: Binding,
+        best: i16,
+        settled: Micros,
+        reserved: Micros,
+    ) -> Self {
+        Self {
+            action: action as u8,
+            binding: binding as u8,
+            best,
+            settled,
+            reserved,
+        }
+    }
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        Self {
+            heard_at_ms: 0,
+            every_rounds: 1.0,
+            planned: 0.0,
+            rounds: 0.0,
+            settled: Micros::ZERO,
+            reserved: Micros::ZERO,
+            is_bidding: false,
+            can_rise: true,
+            can_fall: true,
+        }
+    }
+}
+
+impl Series {
+    pub(crate) fn new(key: u64, campaign: u64, unit_micros: u32) -> Self {
+        Self {
+            key,
+            campaign,
+            unit_micros,
+            ..Self::default()
+        }
+    }
+}
+
+impl Campaign {
+    pub(crate) fn new(definition: Definition) -> Self {
+        Self {
+            definition,
+            series: Vec::new(),
+            dropped: Vec::new(),
+            carried: Micros::ZERO,
+            pacing: Pacing::default(),
+            rhythm: Rhythm::default(),
+            day_began_ms: i64::MIN,
+            day_opened: Micros::ZERO,
+            told: None,
+        }
+    }
+
+    /// Returns the slots of all its series, those it dropped included.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = usize> + '_ {
+        self.series.iter().chain(&self.dropped).copied()
+    }
+
+    /// Returns what is settled, and what is reserved.
+    pub(crate) fn totals(&self, series: &[Series]) -> (Micros, Micros) {
+        let accounts = self
+            .slots()
+            .filter_map(|slot| series.get(slot))
+            .map(|found| &found.account);
+        accounts.fold(
+            (self.carried, Micros::ZERO),
+            |(settled, reserved), account| {
+                (
+                    settled.saturating_add(account.settled),
+                    reserved.saturating_add(account.reserved()),
+                )
+            },
+        )
+    }
+}

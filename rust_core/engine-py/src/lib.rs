@@ -1,0 +1,33 @@
+//! The binding: take, call, convert. Every rule of the domain is in `engine-core`.
+
+mod book;
+mod errors;
+mod forecast;
+mod input;
+mod window;
+
+use engine_core::decide::{ACTIONS, BINDINGS};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+/// The Rust core of campaign-engine.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    module.add("build_profile", profile)?;
+    module.add("ACTIONS", PyTuple::new(py, ACTIONS)?)?;
+    module.add("BINDINGS", PyTuple::new(py, BINDINGS)?)?;
+    module.add("CoreError", py.get_type::<errors::CoreError>())?;
+    module.add_class::<forecast::Estimate>()?;
+    module.add_class::<forecast::Forecast>()?;
+    module.add_class::<book::Ingested>()?;
+    module.add_class::<book::Round>()?;
+    module.add_class::<book::Book>()?;
+    module.add_class::<window::Window>()
+}
