@@ -62,13 +62,14 @@ class Chain(Protocol):
         ...
 
     async def append(self, partition: int, payload: bytes, *, expected: int) -> int:
-        """Append on top of the record at sequence `expected` (0: begin) and return the new sequence.
+        """Append on top of the record at sequence `expected` (0: begin) and return its sequence.
 
         An unknown outcome is retried, with the same bytes and the same expectation, until it is
         known: the answer is a sequence or FencedError, however long the broker is away.
 
         Raises:
             FencedError: the chain has moved on: somebody else owns the partition.
+            BrokerError: the record is larger than a message may be, or refused for good.
         """
         ...
 
@@ -79,7 +80,7 @@ class Chain(Protocol):
     def follow(
         self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
     ) -> AbstractAsyncContextManager[Follower]:
-        """Deliver records of some partitions (None: all) as they come; after=None: only new ones."""
+        """Deliver records of some partitions (None: all) as they come; after=None: only new."""
         ...
 
 
@@ -101,7 +102,11 @@ class Frames(Protocol):
     def follow(
         self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
     ) -> AbstractAsyncContextManager[Follower]:
-        """Deliver frames of some partitions (None: all) as they come; after=None: only new ones."""
+        """Deliver frames of some partitions (None: all) as they come; after=None: only new ones.
+
+        After a crash of the broker a frame may come a second time, at another sequence, and the
+        position may step back: look at the frame's own producer and sequence.
+        """
         ...
 
 
@@ -171,9 +176,7 @@ class Heartbeats(Protocol):
         """Say that `worker` is alive."""
         ...
 
-    def listen(
-        self, deliver: Callable[[str, bytes], None]
-    ) -> AbstractAsyncContextManager[None]:
+    def listen(self, deliver: Callable[[str, bytes], None]) -> AbstractAsyncContextManager[None]:
         """Deliver (worker, payload) of every heartbeat heard."""
         ...
 

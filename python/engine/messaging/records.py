@@ -132,7 +132,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_record_decoder = msgspec.msgpack.Decoder(Record)
+_record_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
 _heartbeat_decoder = msgspec.msgpack.Decoder(Heartbeat)
 
 

@@ -1,0 +1,34 @@
+"""Heartbeats on a core subject: not stored, and lost while nobody listens."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from engine.messaging import subjects
+from engine.messaging.link import Delivery, Link, UnansweredError
+
+__all__ = ["CoreHeartbeats"]
+
+
+class CoreHeartbeats:
+    """Heartbeats over `engine.heartbeat.<worker>`."""
+
+    def __init__(self, *, link: Link) -> None:
+        self._link = link
+
+    async def beat(self, worker: str, payload: bytes) -> None:
+        try:
+            await self._link.send(subjects.heartbeat_subject(worker), payload)
+        except UnansweredError:
+            return  # a heartbeat that cannot be sent is a heartbeat missed
+
+    @asynccontextmanager
+    async def listen(self, deliver: Callable[[str, bytes], None]) -> AsyncIterator[None]:
+        def heard(delivery: Delivery) -> None:
+            deliver(delivery.subject.rpartition(".")[2], delivery.payload)
+
+        await self._link.connected()
+        hush = await self._link.subscribe(subjects.heartbeat_subject("*"), heard)
+        try:
+            yield
+        finally:
+            await hush()

@@ -1,0 +1,210 @@
+"""Chains, frames and campaign definitions, each told in terms of one log.
+
+A `Log` is a stream with compare-and-swap by subject. `messaging.jetstream` has the real one and
+`messaging.memory` the one for tests; what stands here is the same for both.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from engine.domain.ids import PARTITIONS, is_campaign_id, partition_of
+from engine.errors import BrokerError, ConflictError, FencedError
+from engine.messaging import subjects, wire
+from engine.messaging.commit import MovedOnError
+from engine.messaging.link import Delivery
+from engine.messaging.ports import Deliver, Follower, Message
+from engine.messaging.streams import MAX_ENTRY, MAX_FRAME, MAX_RECORD
+
+__all__ = [
+    "Bury",
+    "Log",
+    "LogCampaigns",
+    "LogChain",
+    "LogFrames",
+    "Publisher",
+    "partition_token",
+]
+
+Bury = Callable[[str, str, bytes], None]
+"""Called with (origin, reason, payload) of what could not be read."""
+
+
+class Log(Protocol):
+    """One stream."""
+
+    async def commit(self, subject: str, payload: bytes, *, expected: int) -> int:
+        """Store over sequence `expected` of a subject, however long the broker is away.
+
+        Raises:
+            MovedOnError: the subject has another newest message.
+        """
+        ...
+
+    async def publish(self, subject: str, payload: bytes) -> int:
+        """Store, whatever came before; a retry may store twice. Raises BrokerError."""
+        ...
+
+    async def get(self, subject: str) -> Message | None:
+        """Return the newest message of a subject, or one a moment older. Raises BrokerError."""
+        ...
+
+    async def get_sequence(self, sequence: int) -> Message | None:
+        """Return the message at a sequence. Raises BrokerError."""
+        ...
+
+    def scan(
+        self,
+        filters: Sequence[str],
+        *,
+        after: int = 0,
+        until: int | None = None,
+        newest_only: bool = False,
+    ) -> AsyncIterator[tuple[int, Delivery]]:
+        """Iterate (sequence, delivery) of what is stored now."""
+        ...
+
+    def follow(
+        self,
+        deliver: Deliver,
+        *,
+        filters: Sequence[str],
+        after: int | None,
+        newest_only: bool = False,
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver messages as they come. A message whose delivery raises is buried."""
+        ...
+
+
+class Publisher(Protocol):
+    """Publishing with a bounded window of unacknowledged messages."""
+
+    async def publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> None:
+        """Hand over a message; returns when there is room. Raises BrokerError."""
+        ...
+
+    async def flush(self) -> None:
+        """Return once everything published has been stored. Raises BrokerError."""
+        ...
+
+
+def partition_token(subject: str) -> int:
+    """Return the partition that a subject of the engine names in its third token.
+
+    >>> partition_token("$KV.engine_campaigns.25.spring-shoes")
+    25
+    """
+    return int(subject.split(".", 3)[2])
+
+
+class LogChain:
+    """Decision chains in ENGINE_DECISIONS."""
+
+    def __init__(self, *, log: Log) -> None:
+        self._log = log
+
+    async def head(self, partition: int) -> Message | None:
+        return await self._log.get(subjects.decisions_subject(partition))
+
+    async def append(self, partition: int, payload: bytes, *, expected: int) -> int:
+        _check_size("a record", payload, MAX_RECORD)
+        subject = subjects.decisions_subject(partition)
+        try:
+            return await self._log.commit(subject, payload, expected=expected)
+        except MovedOnError as error:
+            raise FencedError(partition, expected) from error
+
+    async def read(self, partition: int, *, after: int = 0) -> AsyncIterator[Message]:
+        head = await self.head(partition)
+        if head is None or head.sequence <= after:
+            return
+        filters = [subjects.decisions_subject(partition)]
+        async for sequence, delivery in self._log.scan(filters, after=after, until=head.sequence):
+            yield Message(partition, sequence, delivery.payload)
+
+    @asynccontextmanager
+    async def follow(
+        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+    ) -> AsyncIterator[Follower]:
+        filters = _filters(subjects.decisions_subject, partitions)
+        async with self._log.follow(deliver, filters=filters, after=after) as follower:
+            yield follower
+
+
+class LogFrames:
+    """Metric frames in ENGINE_METRICS."""
+
+    def __init__(self, *, log: Log, publisher: Publisher) -> None:
+        self._log = log
+        self._publisher = publisher
+
+    async def publish(self, partition: int, frame: bytes, *, message_id: str) -> None:
+        _check_size("a frame", frame, MAX_FRAME)
+        subject = subjects.metrics_subject(partition)
+        await self._publisher.publish(subject, frame, {wire.MESSAGE_ID: message_id})
+
+    async def flush(self) -> None:
+        await self._publisher.flush()
+
+    @asynccontextmanager
+    async def follow(
+        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+    ) -> AsyncIterator[Follower]:
+        filters = _filters(subjects.metrics_subject, partitions)
+        async with self._log.follow(deliver, filters=filters, after=after) as follower:
+            yield follower
+
+
+class LogCampaigns:
+    """Definitions and lifecycle in the bucket engine_campaigns."""
+
+    def __init__(self, *, log: Log) -> None:
+        self._log = log
+
+    async def get(self, campaign: str) -> Message | None:
+        if not is_campaign_id(campaign):
+            return None
+        found = await self._log.get(subjects.campaign_subject(partition_of(campaign), campaign))
+        return found if found is not None and found.payload else None
+
+    async def put(self, campaign: str, payload: bytes, *, expected: int) -> int:
+        if not is_campaign_id(campaign):
+            raise BrokerError(f"no subject can be named after campaign {campaign!r}")
+        _check_size(f"campaign {campaign}: an entry", payload, MAX_ENTRY)
+        subject = subjects.campaign_subject(partition_of(campaign), campaign)
+        try:
+            return await self._log.commit(subject, payload, expected=expected)
+        except MovedOnError as error:
+            raise ConflictError(f"campaign {campaign}", expected) from error
+
+    async def all(self, *, partitions: Sequence[int] | None = None) -> AsyncIterator[Message]:
+        filters = _filters(subjects.campaign_subject, partitions)
+        async for sequence, delivery in self._log.scan(filters, newest_only=True):
+            if delivery.payload:  # without: somebody deleted the key with another tool
+                partition = partition_token(delivery.subject)
+                yield Message(partition, sequence, delivery.payload)
+
+    @asynccontextmanager
+    async def follow(
+        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+    ) -> AsyncIterator[Follower]:
+        filters = _filters(subjects.campaign_subject, partitions)
+        async with self._log.follow(
+            deliver, filters=filters, after=after, newest_only=after == 0
+        ) as follower:
+            yield follower
+
+
+def _check_size(what: str, payload: bytes, most: int) -> None:
+    """Refuse here what the broker would refuse for good, so that both brokers refuse alike."""
+    if len(payload) > most:
+        raise BrokerError(f"{what} may have {most} bytes, found {len(payload)}")
+
+
+def _filters(subject: Callable[[int | str], str], partitions: Sequence[int] | None) -> list[str]:
+    """Return the subjects of some partitions: one wildcard where it is all of them."""
+    if partitions is None or len(set(partitions)) == PARTITIONS:
+        return [subject("*")]
+    if not partitions:
+        return [subject("none")]  # to the server an empty list of filters means everything
+    return [subject(partition) for partition in sorted(set(partitions))]

@@ -1,0 +1,426 @@
+"""The broker over nats-py: the connection, and the adapters put on it.
+
+The only module that imports nats. Each of nats-py's traps met so far is designed out here:
+
+* `pending_size=0` and a cleared buffer: nothing is published after its caller gave up.
+* every callback is wrapped: one that raises would end the client's read loop for good.
+* a socket with unsent bytes to a paused server keeps `_attempt_reconnect` in `wait_closed` for
+  ever: TCP_USER_TIMEOUT ends the socket, and a watch aborts a transport that is being replaced.
+* reconnects without end, and with jitter, lest a fleet comes back in one instant.
+"""
+
+import asyncio
+import random
+import re
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats.errors
+import structlog
+from nats.aio.client import Client, Server
+from nats.aio.msg import Msg
+
+from engine.clock import Clock
+from engine.errors import BrokerError
+from engine.messaging import subjects, wire
+from engine.messaging.background import beside
+from engine.messaging.dead import JetStreamDeadLetters
+from engine.messaging.heartbeats import CoreHeartbeats
+from engine.messaging.jetstream import JetStreamLog
+from engine.messaging.link import Delivery, OnDelivery, RefusedError, UnansweredError
+from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
+from engine.messaging.snapshots import LogSnapshots
+from engine.messaging.streams import provision as provide
+from engine.messaging.window import PublishWindow
+
+__all__ = ["NatsBroker", "NatsLink", "connect"]
+
+CONNECT_S = 3.0  # for the first connection; later ones are tried for ever
+API_LEVEL = 2  # nats-server 2.12: atomic batches, persist_mode
+SOCKET_S = 3.0  # unacknowledged bytes end the socket after this
+WATCH_S = 0.25
+CLOSE_S = 2.0
+DRAIN_S = 1.0  # for dead letters, at the end
+
+_log = structlog.get_logger(__name__)
+
+
+class NatsBroker:
+    """All ports over one connection. Made by `connect`."""
+
+    def __init__(self, *, link: "NatsLink", clock: Clock) -> None:
+        def log(stream: str) -> JetStreamLog:
+            return JetStreamLog(link=link, clock=clock, stream=stream, bury=self.dead_letters.bury)
+
+        self.link = link
+        self.window = PublishWindow(link=link, clock=clock)
+        self.dead_letters = JetStreamDeadLetters(link=link, clock=clock)
+        self.chain = LogChain(log=log(subjects.DECISIONS_STREAM))
+        self.frames = LogFrames(log=log(subjects.METRICS_STREAM), publisher=self.window)
+        self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
+        self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
+        self.heartbeats = CoreHeartbeats(link=link)
+
+    @property
+    def is_connected(self) -> bool:
+        return self.link.is_connected
+
+    async def connected(self) -> None:
+        """Return once the broker answers."""
+        await self.link.connected()
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    name: str,
+    clock: Clock,
+    replicas: int = 1,
+    provision: bool = True,
+    closed: Callable[[str], None] | None = None,
+) -> AsyncIterator[NatsBroker]:
+    """Connect to nats-server at `url` (several, of one cluster, with commas between).
+
+    `name` is shown by the server's monitoring. `provision` creates the streams, with `replicas`
+    copies. Should the connection end for good, `closed` is called with the reason, and the body
+    is ended with a BrokerError.
+
+    Raises:
+        BrokerError: nothing answers, the server is too old or lacks JetStream, permission is
+            refused, or a stream exists with settings that do not fit.
+    """
+    link = NatsLink(url, name=name, clock=clock, closed=closed)
+    try:
+        await link.open()
+        await _check_server(link)
+        if provision:
+            await provide(link, clock=clock, replicas=replicas)
+        broker = NatsBroker(link=link, clock=clock)
+        async with (
+            beside(link.watch(), name="watch connection"),
+            beside(broker.window.run(), name="publish window"),
+            beside(broker.dead_letters.run(), name="dead letters"),
+        ):
+            try:
+                yield broker
+            finally:
+                await broker.dead_letters.drain(within_s=DRAIN_S)
+    finally:
+        await link.close()
+
+
+class NatsLink:
+    """A `Link` over nats-py."""
+
+    def __init__(
+        self, url: str, *, name: str, clock: Clock, closed: Callable[[str], None] | None
+    ) -> None:
+        self.name = re.sub(r"[^A-Za-z0-9_-]", "_", name) or "engine"
+        self.writer = f"{self.name}-{secrets.token_hex(8)}"
+        self.connection = 0
+        self._urls = [part.strip() for part in url.split(",") if part.strip()]
+        self._clock = clock
+        self._closed = closed
+        self._client = Client()
+        self._inbox = f"_INBOX.{self.name}.{secrets.token_hex(8)}"
+        self._expected: dict[str, OnDelivery] = {}
+        self._futures: set[asyncio.Future[Delivery]] = set()
+        self._tokens = 0
+        self._changes: list[Callable[[], None]] = []
+        self._back = asyncio.Event()
+        self._old_writer: asyncio.StreamWriter | None = None
+        self._last_error = ""
+        self._is_closing = False
+        self._is_open = False
+
+    @property
+    def shown(self) -> str:
+        """Return the addresses, passwords left out."""
+        return ", ".join(_masked(url) for url in self._urls)
+
+    @property
+    def version(self) -> str:
+        """Return the version that the server says it has."""
+        return str(self._client.connected_server_version)
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        return self._client.max_payload
+
+    async def open(self) -> None:
+        """Connect for the first time. Raises BrokerError, in one line."""
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await self._client.connect(
+                    servers=self._urls,
+                    name=self.name,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_disconnected,
+                    reconnected_cb=self._on_reconnected,
+                    closed_cb=self._on_closed,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.2,  # type: ignore[arg-type]  # seconds, only slept
+                    reconnect_to_server_handler=_next_server,
+                    connect_timeout=1,
+                    ping_interval=2,
+                    max_outstanding_pings=2,
+                    pending_size=0,
+                    flusher_queue_size=0,  # putting into a full queue swallows cancellation
+                    drain_timeout=2,
+                    inbox_prefix=f"_INBOX.{self.name}",
+                )
+        except TimeoutError:
+            last = f" ({self._last_error})" if self._last_error else ""
+            raise BrokerError(f"no nats-server answers at {self.shown}{last}") from None
+        except (OSError, ValueError, nats.errors.Error) as error:
+            raise BrokerError(f"cannot connect to {self.shown}: {_said(error)}") from error
+        self._is_open = True
+        self._made()
+        await self.subscribe(f"{self._inbox}.*", self._on_reply)
+
+    async def close(self) -> None:
+        """Close at once; what is not acknowledged may be lost."""
+        self._is_closing = True
+        self._lose_requests()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._client.close()
+        except TimeoutError:
+            _log.info("nats_closed_hard", url=self.shown)
+        finally:
+            self._abort()
+
+    async def watch(self) -> None:
+        """Abort the old transport while nats-py waits for it to close, until cancelled.
+
+        Raises:
+            BrokerError: nats-py has given the connection up for good.
+        """
+        while True:
+            await self._clock.sleep(WATCH_S)
+            if self._client.is_closed and not self._is_closing:
+                raise BrokerError(self._end())
+            if self._client.is_reconnecting and self._old_writer is not None:
+                self._abort()
+
+    async def connected(self) -> None:
+        while not self.is_connected:
+            self._back.clear()
+            await self._back.wait()
+
+    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
+        self._changes.append(call)
+        return lambda: self._changes.remove(call)
+
+    def new_inbox(self) -> str:
+        return f"_INBOX.{self.name}.{secrets.token_hex(11)}"
+
+    def expect(self, heard: OnDelivery) -> str:
+        self._tokens += 1
+        reply = f"{self._inbox}.{self._tokens}"
+        self._expected[reply] = heard
+        return reply
+
+    def forget(self, reply: str) -> None:
+        self._expected.pop(reply, None)
+
+    async def send(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        *,
+        reply: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        try:
+            await self._client.publish(
+                subject, payload, reply=reply, headers=dict(headers) if headers else None
+            )
+        except nats.errors.MaxPayloadError as error:
+            found = len(payload)
+            raise BrokerError(
+                f"{subject}: the broker takes {self.max_payload} bytes, found {found}"
+            ) from error
+        except nats.errors.BadSubjectError as error:
+            raise BrokerError(f"not a subject: {subject!r}") from error
+        except (nats.errors.Error, OSError) as error:
+            raise UnansweredError(f"{self.shown}: not connected ({_said(error)})") from error
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 2.0,
+    ) -> Delivery:
+        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        reply = self.expect(lambda delivery: _settle(future, delivery))
+        self._futures.add(future)
+        try:
+            await self.send(subject, payload, reply=reply, headers=headers)
+            async with asyncio.timeout(timeout_s):
+                delivery = await future
+        except TimeoutError:
+            raise UnansweredError(f"{subject}: no answer within {timeout_s} s") from None
+        finally:
+            self._futures.discard(future)
+            self.forget(reply)
+        if wire.status_of(delivery) == 503:
+            raise UnansweredError(f"{subject}: nobody answers there")
+        return delivery
+
+    async def subscribe(self, subject: str, heard: OnDelivery) -> Callable[[], Awaitable[None]]:
+        async def on_message(message: Msg) -> None:
+            try:
+                heard(Delivery(message.subject, message.reply, message.headers, message.data))
+            except Exception as error:  # see the head of this file
+                _log.error("callback_raised", subject=message.subject, exc_info=error)
+
+        try:
+            # No limits: past them nats-py drops messages. What is on its way is bounded by pulls
+            # and by the window of publishes.
+            subscription = await self._client.subscribe(
+                subject, cb=on_message, pending_msgs_limit=0, pending_bytes_limit=0
+            )
+        except nats.errors.Error as error:
+            raise UnansweredError(f"cannot subscribe to {subject}: {_said(error)}") from error
+
+        await self._round_trip()
+
+        async def unsubscribe() -> None:
+            try:
+                await subscription.unsubscribe()
+            except (nats.errors.Error, OSError):
+                return  # no connection: the server has forgotten it anyway
+
+        return unsubscribe
+
+    async def _round_trip(self) -> None:
+        """Return once the server has seen what was sent before, or the connection is lost.
+
+        By a message to ourselves: `Client.flush`, when it times out, leaves a cancelled future
+        behind on which a late PONG ends the read loop.
+        """
+        arrived = asyncio.Event()
+        reply = self.expect(lambda _: arrived.set())
+        try:
+            await self.send(reply)
+            async with asyncio.timeout(2.0):
+                await arrived.wait()
+        except (UnansweredError, TimeoutError):
+            return  # a reconnect subscribes again to everything
+        finally:
+            self.forget(reply)
+
+    def _on_reply(self, delivery: Delivery) -> None:
+        heard = self._expected.get(delivery.subject)
+        if heard is not None:
+            heard(delivery)
+
+    async def _on_error(self, error: Exception) -> None:
+        self._last_error = _said(error)
+        if not self._is_open:
+            if "authorization" in self._last_error.lower():
+                # Raised through `Client.connect`, which would try the same again for ever.
+                raise BrokerError(f"{self.shown} refuses the user or the password")
+        elif not self._is_closing:
+            _log.warning("nats_error", url=self.shown, error=self._last_error)
+
+    async def _on_disconnected(self) -> None:
+        if self._is_closing:
+            return
+        # What nats-py had not flushed would be published after the reconnect, when its callers
+        # have long been told that the outcome is unknown.
+        self._client._pending.clear()
+        self._client._pending_data_size = 0
+        _log.warning("nats_disconnected", url=self.shown)
+        self._lose_requests()
+        self._changed()
+
+    async def _on_reconnected(self) -> None:
+        self._made()
+        _log.info("nats_reconnected", url=self.shown)
+        self._changed()
+
+    async def _on_closed(self) -> None:
+        if self._is_open and not self._is_closing:
+            _log.error("nats_closed", reason=self._end())
+            if self._closed is not None:
+                self._closed(self._end())
+
+    def _end(self) -> str:
+        last = _said(self._client.last_error) if self._client.last_error else self._last_error
+        return f"the connection to {self.shown} ended for good: {last}"
+
+    def _made(self) -> None:
+        self.connection += 1
+        writer = getattr(self._client._transport, "_io_writer", None)
+        self._old_writer = writer
+        if writer is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            sock = writer.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SOCKET_S * 1000))
+        self._back.set()
+
+    def _abort(self) -> None:
+        writer, self._old_writer = self._old_writer, None
+        if writer is not None:
+            writer.transport.abort()
+
+    def _changed(self) -> None:
+        for call in list(self._changes):
+            call()
+
+    def _lose_requests(self) -> None:
+        for future in self._futures:
+            if not future.done():
+                future.set_exception(UnansweredError(f"{self.shown}: the connection was lost"))
+
+
+async def _check_server(link: NatsLink) -> None:
+    """Refuse a server that would accept our settings silently and not keep them."""
+    wanted = "nats-server 2.12 or later with JetStream is wanted"
+    try:
+        delivery = await link.request("$JS.API.INFO")
+        account = wire.answer("JetStream", delivery, wire.AccountInfo)
+    except UnansweredError as error:
+        raise BrokerError(f"{link.shown} has no JetStream: {wanted} ({error})") from error
+    except RefusedError as error:
+        raise BrokerError(f"{link.shown} refuses JetStream: {error.description}") from error
+    if account.api.level < API_LEVEL:
+        raise BrokerError(f"{link.shown} is nats-server {link.version}: {wanted}")
+
+
+def _next_server(servers: list[Server], _info: dict[str, Any]) -> tuple[Server | None, float]:
+    """Choose among the servers that failed least, after a short random wait."""
+    fewest = min(server.reconnects for server in servers)
+    best = [server for server in servers if server.reconnects == fewest]
+    return random.choice(best), random.uniform(0.05, 0.35)
+
+
+def _settle(future: asyncio.Future[Delivery], delivery: Delivery) -> None:
+    if not future.done():
+        future.set_result(delivery)
+
+
+def _masked(url: str) -> str:
+    """Return a URL without its password.
+
+    >>> _masked("nats://me:secret@10.0.0.1:4222")
+    'nats://me:***@10.0.0.1:4222'
+    """
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
+
+
+def _said(error: Exception) -> str:
+    return str(error).removeprefix("nats: ").strip("' ") or type(error).__name__
