@@ -1,0 +1,97 @@
+"""Who is alive: heartbeats heard, judged by a clock that the caller reads.
+
+Leases are for liveness only: a wrong judgement here costs a moment of work, never a wrong
+decision, because the chain of each partition refuses whoever is not its owner.
+"""
+
+from collections.abc import Collection
+
+__all__ = ["HEARTBEAT_S", "SUSPICION_S", "Membership"]
+
+HEARTBEAT_S = 0.1
+SUSPICION_S = 0.6
+"""Six heartbeats missed: 0.60 s (p50) from kill -9 to the next owner's decision, as measured."""
+
+
+class Membership:
+    """The workers heard of, and what each said it holds.
+
+    Times are readings of one monotonic clock, in seconds. Whoever was deaf for a while (just
+    started, disconnected, its loop late) calls `deaf_until` and judges nobody for one suspicion
+    time: the silence was its own.
+
+    >>> fleet = Membership("a", now=0.0)
+    >>> fleet.heard("b", {1, 2}, age=9.0, is_leaving=False, now=0.5)
+    >>> fleet.may_judge(0.5), fleet.may_judge(0.6)
+    (False, True)
+    >>> sorted(fleet.alive(0.9)), sorted(fleet.alive(1.2))
+    (['a', 'b'], ['a'])
+    """
+
+    def __init__(self, worker: str, *, now: float, suspicion: float = SUSPICION_S) -> None:
+        self._worker = worker
+        self._suspicion = suspicion
+        self._judges_from = now + suspicion
+        self._peers: dict[str, _Peer] = {}
+
+    def heard(
+        self, worker: str, partitions: Collection[int], *, age: float, is_leaving: bool, now: float
+    ) -> None:
+        """Note a heartbeat: what a worker holds, how long it runs, whether it is about to leave."""
+        if worker != self._worker:
+            is_settled = age >= self._suspicion
+            self._peers[worker] = _Peer(now, frozenset(partitions), is_settled, is_leaving)
+
+    def deaf_until(self, now: float) -> None:
+        """Judge nobody for one suspicion time, and count everybody known as just heard."""
+        self._judges_from = now + self._suspicion
+        for peer in self._peers.values():
+            peer.at = now
+
+    def may_judge(self, now: float) -> bool:
+        """Return whether this worker has listened long enough for silence to mean something."""
+        return now >= self._judges_from
+
+    def alive(self, now: float) -> frozenset[str]:
+        """Return the workers that are to have partitions: this one, and those heard and staying."""
+        return self._those(now, settled_only=False)
+
+    def settled(self, now: float) -> frozenset[str]:
+        """Return those of them that take partitions already: whoever has just started listens."""
+        return self._those(now, settled_only=True)
+
+    def held_by_others(self, now: float) -> dict[int, str]:
+        """Return the partitions that living workers, leaving ones too, say they hold."""
+        self._forget_the_silent(now)
+        return {
+            partition: name for name, peer in self._peers.items() for partition in peer.partitions
+        }
+
+    def _those(self, now: float, *, settled_only: bool) -> frozenset[str]:
+        self._forget_the_silent(now)
+        others = {
+            name
+            for name, peer in self._peers.items()
+            if not peer.is_leaving and (peer.is_settled or not settled_only)
+        }
+        return frozenset({self._worker} | others)
+
+    def _forget_the_silent(self, now: float) -> None:
+        if self.may_judge(now):
+            silent = [n for n, peer in self._peers.items() if now - peer.at >= self._suspicion]
+            for name in silent:
+                del self._peers[name]
+
+
+class _Peer:
+    """What was last heard of one worker."""
+
+    __slots__ = ("at", "is_leaving", "is_settled", "partitions")
+
+    def __init__(
+        self, at: float, partitions: frozenset[int], is_settled: bool, is_leaving: bool
+    ) -> None:
+        self.at = at
+        self.partitions = partitions
+        self.is_settled = is_settled
+        self.is_leaving = is_leaving

@@ -1,0 +1,91 @@
+"""The connection to the broker, as a process opens it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import structlog
+
+from engine.clock import Clock, SystemClock
+from engine.errors import BrokerError
+from engine.messaging.nats import connect
+from engine.messaging.ports import Broker
+
+__all__ = ["DEFAULT_NATS", "open_broker"]
+
+DEFAULT_NATS = "nats://127.0.0.1:4222"
+AGAIN_S = 0.25
+
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_broker(
+    url: str | None = None,
+    *,
+    name: str,
+    clock: Clock | None = None,
+    provision: bool = True,
+    replicas: int = 1,
+    patience: float = 0.0,
+) -> AsyncIterator[Broker]:
+    """Connect to `url` (None: ENGINE_NATS, or this machine's port 4222), streams provided.
+
+    `patience` is for how many seconds a port that nobody listens on is tried again: the broker of
+    a fleet that is just starting may be later than its workers. A broker that does answer, and
+    refuses or is too old, is not asked twice.
+
+    Raises:
+        BrokerError: there is no broker to work with; or, from the body, the connection has ended
+            for good (a lost one is made again, for ever).
+    """
+    url = url or os.environ.get("ENGINE_NATS") or DEFAULT_NATS
+    clock = clock or SystemClock()
+    await _somebody_listens(url, clock=clock, patience=patience)
+    reasons: list[str] = []
+    try:
+        async with asyncio.timeout(None) as scope:
+
+            def closed(reason: str) -> None:
+                reasons.append(reason)
+                if not scope.expired():
+                    scope.reschedule(asyncio.get_running_loop().time())
+
+            async with connect(
+                url, name=name, clock=clock, replicas=replicas, provision=provision, closed=closed
+            ) as broker:
+                yield broker
+    except TimeoutError:
+        if not reasons:
+            raise
+        raise BrokerError(f"the connection to the broker has ended: {reasons[0]}") from None
+
+
+async def _somebody_listens(url: str, *, clock: Clock, patience: float) -> None:
+    """Wait until some address of `url` takes connections; give up without an error."""
+    until = clock.monotonic() + patience
+    told = False
+    while clock.monotonic() < until:
+        if any([await _listens(one) for one in url.split(",")]):
+            return
+        if not told:
+            told = True
+            _log.warning("broker_awaited", nats=_without_password(url), patience=patience)
+        await clock.sleep(AGAIN_S)
+
+
+async def _listens(url: str) -> bool:
+    parts = urlsplit(url.strip())
+    try:
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 4222)
+    except (OSError, ValueError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _without_password(url: str) -> str:
+    return ",".join(one.rpartition("@")[2] for one in url.split(","))

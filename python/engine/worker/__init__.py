@@ -1,0 +1,1 @@
+"""The worker: takes partitions, runs their rounds, hands them over."""

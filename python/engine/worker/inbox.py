@@ -1,0 +1,78 @@
+"""What has been delivered to a partition and not been taken in yet."""
+
+from collections import deque
+from collections.abc import Callable
+
+from engine.domain.codec import decode_campaign
+from engine.errors import MalformedMessageError
+from engine.messaging.ports import Message
+from engine.messaging.subjects import campaign_subject
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """Entries and frames in the order of their logs.
+
+    `add_entry` and `add_frame` are what followers deliver to. Frames wait for the round, so that
+    a record can name exactly what it has counted. Nothing is dropped and the broker cannot be
+    asked to wait, so when more than `largest` bytes of frames wait, `is_full` says so and the
+    partition counts them in early.
+    """
+
+    def __init__(self, *, largest: int = 8 * 2**20) -> None:
+        self.largest = largest
+        self.frame_bytes = 0
+        self._entries: deque[Message] = deque()
+        self._frames: deque[Message] = deque()
+
+    def __len__(self) -> int:
+        return len(self._entries) + len(self._frames)
+
+    @property
+    def frames(self) -> int:
+        """Return how many frames wait."""
+        return len(self._frames)
+
+    @property
+    def is_full(self) -> bool:
+        return self.frame_bytes > self.largest
+
+    def add_entry(self, message: Message) -> None:
+        self._entries.append(message)
+
+    def add_frame(self, message: Message) -> None:
+        self._frames.append(message)
+        self.frame_bytes += len(message.payload)
+
+    def take_entries(self, up_to: int | None = None) -> list[Message]:
+        """Remove and return the entries with a revision of at most `up_to` (None: all)."""
+        return _take(self._entries, up_to)
+
+    def take_early(self, is_early: Callable[[str, int], bool]) -> list[Message]:
+        """Remove and return the entries of which `is_early(campaign, revision)` says so."""
+        early = [m for m in self._entries if is_early(_campaign(m), m.sequence)]
+        for message in early:
+            self._entries.remove(message)
+        return early
+
+    def take_frames(self, up_to: int | None = None) -> list[Message]:
+        """Remove and return the frames with a sequence of at most `up_to` (None: all)."""
+        taken = _take(self._frames, up_to)
+        self.frame_bytes -= sum(len(message.payload) for message in taken)
+        return taken
+
+
+def _take(queue: deque[Message], up_to: int | None) -> list[Message]:
+    taken = []
+    while queue and (up_to is None or queue[0].sequence <= up_to):
+        taken.append(queue.popleft())
+    return taken
+
+
+def _campaign(message: Message) -> str:
+    """Return the campaign of an entry, "" where it cannot be read."""
+    try:
+        return decode_campaign(campaign_subject(message.partition), message.payload).definition.id
+    except MalformedMessageError:
+        return ""

@@ -1,0 +1,100 @@
+"""What comes in to a partition: its history when it is taken, then entries and frames."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from engine.clock import Clock
+from engine.messaging.ports import Broker, Follower, Message
+from engine.worker.inbox import Inbox
+from engine.worker.recovery import History, Replay, read_history
+from engine.worker.state import Bury, State
+
+__all__ = ["Intake", "Recovered"]
+
+
+class Recovered:
+    """A state at the head of its chain. `evidence` is empty where the replay came out the same."""
+
+    def __init__(self, state: State, history: History, replay: Replay, *, is_new: bool) -> None:
+        self.state = state
+        self.head = history.head
+        self.epoch = history.last.epoch if history.last is not None else 0
+        self.rounds = replay.rounds
+        self.evidence = replay.evidence
+        self.is_new = is_new  # no snapshot fitted
+
+
+class Intake:
+    """Recovers the state of one partition and follows its inputs from there.
+
+    `inbox` is what has come and waits for a round; `overflow` is called when it is full.
+    """
+
+    def __init__(
+        self, partition: int, *, broker: Broker, clock: Clock, overflow: Callable[[], None]
+    ) -> None:
+        self.inbox = Inbox()
+        self._partition = partition
+        self._broker = broker
+        self._clock = clock
+        self._overflow = overflow
+        self._replay: Replay | None = None
+        self._frames: Follower | None = None
+
+    @property
+    def lag(self) -> int:
+        """Return how many frames are stored and not counted in yet, as far as is known."""
+        behind = self._frames.lag if self._frames is not None else None
+        return self.inbox.frames + (behind or 0)
+
+    async def recover(
+        self, inputs: AsyncExitStack, *, new_state: Callable[[], State], bury: Bury, replays: bool
+    ) -> Recovered:
+        """Return the state at the chain's head; `inputs` then keep what follows it coming.
+
+        `replays`: from the newest snapshot, deciding again what was decided after it. Otherwise
+        from nothing, with the chain's ledger for the truth.
+
+        Raises:
+            MalformedMessageError: the chain cannot be read.
+            BrokerError: the broker stays away, or refuses.
+        """
+        await inputs.aclose()
+        self.inbox = Inbox(largest=self.inbox.largest)
+        number, broker = self._partition, self._broker
+        # The chain first, its inputs after: what a record counted had been stored before it.
+        found, history = await read_history(
+            number,
+            chain=broker.chain,
+            snapshots=broker.snapshots if replays else None,
+            bury=bury,
+        )
+        state = found or new_state()
+        entries = await inputs.enter_async_context(
+            broker.campaigns.follow(
+                self.inbox.add_entry, partitions=[number], after=state.campaigns_revision
+            )
+        )
+        await entries.caught_up()
+        replay = Replay(state=state, inbox=self.inbox, history=history, decides=replays)
+        if found is None:
+            replay.open_early()
+        self._replay = replay
+        self._frames = await inputs.enter_async_context(
+            broker.frames.follow(
+                self._frame_delivered, partitions=[number], after=state.metrics_sequence
+            )
+        )
+        if history.last is not None:  # a chain that has not begun has counted nothing
+            await self._frames.caught_up()
+        await replay.finish(self._clock)
+        self._replay = None
+        return Recovered(state, history, replay, is_new=found is None)
+
+    def _frame_delivered(self, message: Message) -> None:
+        if self._replay is not None:
+            self._replay.frame(message)
+            return
+        self.inbox.add_frame(message)
+        if self.inbox.is_full:
+            self._overflow()

@@ -1,0 +1,354 @@
+"""One owned partition: take it, run its rounds, give it back.
+
+A round takes in what has been delivered, decides, and appends one record on top of the one
+before; the append is refused as soon as somebody else has taken the partition. One append is in
+flight at a time. What follows a commit (snapshots, changes of state) is for `Chores` and never
+keeps the next round waiting.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any, ParamSpec, TypeVar
+
+import msgspec
+import structlog
+
+from engine.clock import Clock
+from engine.core.book import Book, Round
+from engine.domain.ids import PARTITIONS
+from engine.errors import FencedError
+from engine.messaging.background import beside
+from engine.messaging.ports import Broker, Message
+from engine.messaging.records import Decide, Keep, Record, Release, Take, encode
+from engine.messaging.subjects import decisions_subject
+from engine.worker.chores import Chores
+from engine.worker.columns import columns_of
+from engine.worker.intake import Intake
+from engine.worker.lifecycle import Lifecycle, used_up
+from engine.worker.pause import Pause
+from engine.worker.schedule import Schedule
+from engine.worker.settings import WorkerSettings
+from engine.worker.snapshot import snapshot_of
+from engine.worker.state import State
+from engine.worker.tally import Tally
+
+__all__ = ["Partition"]
+
+_log = structlog.get_logger(__name__)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+BROKER_AWAY_S = 0.05
+"""How often a partition looks whether the broker is back."""
+LARGE_BYTES = 2**20
+LARGE_CAMPAIGNS = 4_000
+"""From here on a round is decided in a thread: heartbeats go on while the core works."""
+TELL_EVERY_S = 60.0
+"""How often rows that could not be counted are spoken of."""
+
+
+class Partition:
+    """Runs one partition from taking it to giving it back.
+
+    `taking` bounds how many are taken at once; `moved` is called when it is owned, and when it
+    has been given back.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        *,
+        broker: Broker,
+        clock: Clock,
+        worker: str,
+        settings: WorkerSettings,
+        tally: Tally,
+        taking: asyncio.Semaphore,
+        moved: Callable[[], None],
+    ) -> None:
+        self.number = number
+        self.is_owned = False
+        self.intake = Intake(number, broker=broker, clock=clock, overflow=self._count_early)
+        self._broker = broker
+        self._clock = clock
+        self._worker = worker
+        self._settings = settings
+        self._tally = tally
+        self._taking = taking
+        self._moved = moved
+        self._interval_ms = round(settings.interval * 1000)
+        self._schedule = Schedule(interval_ms=self._interval_ms, partition=number)
+        self._pause = Pause(clock)
+        self._buried: list[tuple[str, str, bytes]] = []
+        self._lifecycle = Lifecycle()
+        self._chores = Chores(
+            number,
+            snapshots=broker.snapshots,
+            campaigns=broker.campaigns,
+            clock=clock,
+            worker=worker,
+            lifecycle=self._lifecycle,
+        )
+        self._state = self._new_state()
+        self._is_busy = False  # the state is in another thread's hands
+        self._epoch = 0
+        self._head = 0  # the sequence of the newest record
+        self._committed = (0, 0, 0)  # its round, metrics sequence and campaigns revision
+        self._keep_at = 0.0  # when the next Keep is due (monotonic); the next two likewise
+        self._snapshot_at = 0.0
+        self._tell_at = 0.0
+        self._has_news = False  # rounds that no snapshot has
+
+    def stop(self) -> None:
+        """Ask for the partition to be given back after the round in hand. Never blocks."""
+        self._pause.end()
+
+    async def run(self) -> None:
+        """Take the partition, run its rounds until stopped, give it back.
+
+        Raises:
+            FencedError: somebody else has taken it; where `is_owned`, from this worker.
+            BrokerError: the broker refused, or went away while it was being taken.
+            MalformedMessageError: its chain cannot be read.
+        """
+        async with AsyncExitStack() as inputs:
+            async with self._taking:
+                if self._pause.is_over:
+                    return
+                await self._take(inputs)
+            self.is_owned = True
+            self._moved()
+            async with beside(self._chores.run(), name=f"chores of partition {self.number}"):
+                await self._rounds()
+            await self._give_back()
+
+    # taking
+
+    async def _take(self, inputs: AsyncExitStack) -> None:
+        began = self._clock.monotonic()
+        recover = self.intake.recover
+        found = await recover(inputs, new_state=self._new_state, bury=self._bury, replays=True)
+        if found.evidence:
+            self._say_that_the_replay_differs(found.evidence)
+            found = await recover(inputs, new_state=self._new_state, bury=self._bury, replays=False)
+        self._flush_buried()
+        self._state = state = found.state
+        self._lifecycle.watch(state.entries.values())
+        self._committed = (state.round, state.metrics_sequence, state.campaigns_revision)
+        self._epoch, self._head = found.epoch + 1, found.head
+        await self._append(Take(**self._common()))
+        now = self._clock.monotonic()
+        self._keep_at = now + self._settings.keep_every
+        # Without a snapshot the first round is worth one at once; else they spread over the time.
+        share = 0.0 if found.is_new else (self.number + 1) / PARTITIONS
+        self._snapshot_at = now + self._settings.snapshot_every * share
+        self._has_news = found.is_new or found.rounds > 0
+        _log.debug(
+            "partition_taken",
+            partition=self.number,
+            epoch=self._epoch,
+            round=state.round,
+            replayed=found.rounds,
+            ms=round((now - began) * 1000, 1),
+        )
+
+    def _new_state(self) -> State:
+        book = Book(window=self._settings.window, interval_ms=self._interval_ms)
+        return State(self.number, book, bury=self._bury)
+
+    def _say_that_the_replay_differs(self, evidence: dict[str, object]) -> None:
+        """Leave evidence: inputs are missing, or two workers of one fleet decide differently."""
+        _log.error("replay_differs", partition=self.number, **evidence)
+        reason = "the rounds after the snapshot came out otherwise: the chain's ledger is taken"
+        self._bury(decisions_subject(self.number), reason, msgspec.json.encode(evidence))
+
+    # rounds
+
+    async def _rounds(self) -> None:
+        looked_ms = self._state.at_ms
+        while True:
+            await self._until_due(looked_ms)
+            if self._pause.is_over:
+                return
+            looked_ms = self._schedule.due(looked_ms, self._now_ms())
+            if self._clock.monotonic() >= self._keep_at:
+                await self._keep()
+            if not self._state.is_idle or len(self.intake.inbox):
+                await self._round(looked_ms)
+
+    async def _until_due(self, last_ms: int) -> None:
+        """Sleep until the next round is due and the broker is there, or until stopped.
+
+        Never longer than an interval: were the chain's times ahead of this machine's clock (a
+        former owner's was wrong), rounds go on at their pace, with times after the chain's.
+        """
+        now_ms = self._clock.now() * 1000
+        wait_ms = min(self._schedule.due(last_ms, int(now_ms)) - now_ms, self._interval_ms)
+        await self._pause.sleep(wait_ms / 1000)
+        while not (self._broker.is_connected or self._pause.is_over):
+            await self._pause.sleep(BROKER_AWAY_S)
+
+    async def _round(self, at_ms: int) -> None:
+        self._open()
+        frames = self.intake.inbox.take_frames()
+        size = sum(len(frame.payload) for frame in frames)
+        state, before = self._state, self._state.rows.samples
+        decided, payload = await self._work(size, self._decide, frames, at_ms)
+        self._flush_buried()
+        self._committed = (state.round, state.metrics_sequence, state.campaigns_revision)
+        samples = state.rows.samples - before
+        self._head = await self._broker.chain.append(self.number, payload, expected=self._head)
+        self._has_news = True
+        self._tally.rounds += 1
+        self._tally.decisions += len(decided.decisions)
+        self._tally.samples += samples
+        self._tally.round_ms = self._clock.now() * 1000 - at_ms
+        spent = used_up(decided.decisions, state.names)
+        self._chores.change(self._lifecycle.due(state.entries, at=at_ms / 1000, spent=spent))
+        self._tell_of_rows()
+        await self._snapshot_if_due()
+
+    def _open(self) -> None:
+        """Put in force what has been published, unless the round has counted frames already."""
+        if not self._state.is_open:
+            names = self._state.open(self.intake.inbox.take_entries())
+            self._lifecycle.watch(
+                self._state.entries[name] for name in names if name in self._state.entries
+            )
+
+    def _count_early(self) -> None:
+        """Count in what is too much to wait for the round.
+
+        The round's entries are settled with it: those that come later wait for the next round,
+        as a replay will have it.
+        """
+        if not self._is_busy:
+            self._open()
+            self._state.count(self.intake.inbox.take_frames())
+
+    def _decide(self, frames: list[Message], at_ms: int) -> tuple[Round, bytes]:
+        """Count, decide and encode. Touches nothing but the state: it may run in a thread."""
+        state = self._state
+        state.count(frames)
+        decided = state.decide(at_ms)
+        platforms, columns = columns_of(decided, state.names)
+        record = Decide(
+            partition=self.number,
+            previous=self._head,
+            epoch=self._epoch,
+            owner=self._worker,
+            round=state.round,
+            at_ms=at_ms,
+            metrics_sequence=state.metrics_sequence,
+            campaigns_revision=state.campaigns_revision,
+            decided=len(decided.decisions),
+            settled_micros=decided.settled_micros,
+            reserved_micros=decided.reserved_micros,
+            platforms=platforms,
+            changed=columns,
+        )
+        return decided, encode(record)
+
+    async def _snapshot_if_due(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._snapshot_at or self._state.is_open:
+            return  # once frames of the next round are counted in, it is of no record any more
+        self._snapshot_at = now + self._settings.snapshot_every
+        self._chores.keep(await self._work(0, self._snapshot))
+        self._has_news = False
+
+    def _snapshot(self) -> bytes:
+        return snapshot_of(self._state, chain_sequence=self._head)
+
+    async def _work(
+        self, size: int, do: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Do what the core takes long for in a thread, and everything else at once."""
+        if size < LARGE_BYTES and len(self._state.entries) < LARGE_CAMPAIGNS:
+            return do(*args, **kwargs)
+        self._is_busy = True
+        try:
+            return await asyncio.to_thread(do, *args, **kwargs)
+        finally:
+            self._is_busy = False
+
+    # the chain
+
+    async def _keep(self) -> None:
+        self._keep_at = self._clock.monotonic() + self._settings.keep_every
+        ledger = self._state.book.ledger()
+        names = self._state.names.campaigns
+        await self._append(
+            Keep(
+                campaign=[names[key] for key in ledger["campaign"].tolist()],
+                settled_micros=ledger["settled_micros"].tolist(),
+                reserved_micros=ledger["reserved_micros"].tolist(),
+                **self._common(),
+            )
+        )
+
+    async def _give_back(self) -> None:
+        """Leave a snapshot and a Release behind, so that the next owner starts at once."""
+        try:
+            if self._has_news and self._committed[0] and not self._state.is_open:
+                await self._chores.store(self._snapshot())
+            await self._append(Release(**self._common()))
+        except FencedError:
+            pass  # taken already: that was the purpose
+        self.is_owned = False
+        self._moved()
+
+    def _common(self) -> dict[str, Any]:
+        """Return the fields that every record has, positions where the newest record left them."""
+        number, metrics_sequence, campaigns_revision = self._committed
+        return {
+            "partition": self.number,
+            "previous": self._head,
+            "epoch": self._epoch,
+            "owner": self._worker,
+            "at_ms": self._now_ms(),
+            "round": number,
+            "metrics_sequence": metrics_sequence,
+            "campaigns_revision": campaigns_revision,
+        }
+
+    async def _append(self, record: Record) -> None:
+        self._head = await self._broker.chain.append(
+            self.number, encode(record), expected=self._head
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now() * 1000)
+
+    # what could not be counted
+
+    def _bury(self, origin: str, reason: str, payload: bytes) -> None:
+        """Keep what could not be read until it can be handed over, on the loop's own thread."""
+        self._buried.append((origin, reason, payload))
+
+    def _flush_buried(self) -> None:
+        if not self._buried:
+            return
+        for letter in self._buried:
+            self._broker.dead_letters.bury(*letter)
+        _log.warning(
+            "messages_buried",
+            partition=self.number,
+            count=len(self._buried),
+            first=self._buried[0][1],
+        )
+        self._buried.clear()
+
+    def _tell_of_rows(self) -> None:
+        """Say now and then how many rows were not counted: somebody's ids or amounts are wrong."""
+        rows, now = self._state.rows, self._clock.monotonic()
+        if (rows.unknown or rows.refused) and now >= self._tell_at:
+            self._tell_at = now + TELL_EVERY_S
+            _log.warning(
+                "rows_not_counted",
+                partition=self.number,
+                unknown=rows.unknown,
+                refused=rows.refused,
+            )
+            self._state.rows = rows._replace(unknown=0, refused=0)

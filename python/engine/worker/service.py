@@ -1,0 +1,247 @@
+"""The worker: says that it is alive, listens to the others, holds the partitions that are its own.
+
+Which are its own follows from who is alive (`fleet`). A worker that joins makes the others give
+back what is not theirs any more; one that is silent for a suspicion time is taken for dead. Both
+may be judged wrongly without harm: the chain of a partition has one owner at a time.
+"""
+
+import asyncio
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import FencedError, MalformedMessageError, MessagingError
+from engine.fleet.assignment import assign
+from engine.fleet.membership import HEARTBEAT_S, SUSPICION_S, Membership
+from engine.messaging.ports import Broker
+from engine.messaging.records import Heartbeat, decode_heartbeat, encode
+from engine.messaging.subjects import heartbeat_subject
+from engine.worker.partition import Partition
+from engine.worker.pause import Pause
+from engine.worker.settings import WorkerSettings
+from engine.worker.tally import Tally
+
+__all__ = ["Worker"]
+
+_log = structlog.get_logger(__name__)
+
+TAKEN_AT_ONCE = 8
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+
+
+class Worker:
+    """One process of the fleet. `run` works until `stop`, then gives everything back.
+
+    The settings of a fleet belong together: a worker with another interval or window decides
+    otherwise about what it takes over.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        clock: Clock,
+        name: str,
+        settings: WorkerSettings,
+        version: str = "",
+    ) -> None:
+        self.name = name
+        self.tally = Tally()
+        self._broker = broker
+        self._clock = clock
+        self._settings = settings
+        self._version = version
+        self._partitions: dict[int, Partition] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._not_before: dict[int, float] = {}  # partition → monotonic
+        self._failures: dict[int, int] = {}  # partition → in a row
+        self._taking = asyncio.Semaphore(TAKEN_AT_ONCE)
+        self._looking = Pause(clock)
+        self._beating = Pause(clock)
+        self._told: list[int] = []
+        self._stops = 0
+        self._grace: asyncio.Timeout | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether this worker can decide now."""
+        return self._broker.is_connected and not self._looking.is_over
+
+    def held(self) -> list[int]:
+        """Return the partitions that this worker owns, ascending."""
+        return sorted(number for number, p in self._partitions.items() if p.is_owned)
+
+    def stop(self) -> None:
+        """Ask for the end: finish the rounds in hand, give the partitions back. Never blocks.
+
+        Asked again, it leaves at once: what is not given back is taken from it all the same.
+        """
+        self._stops += 1
+        self._looking.end()
+        if self._stops > 1 and self._grace is not None and not self._grace.expired():
+            self._grace.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        if self._looking.is_over:
+            return
+        fleet = Membership(self.name, now=self._clock.monotonic())
+
+        def heard(worker: str, payload: bytes) -> None:
+            self._heard(fleet, worker, payload)
+
+        _log.info(
+            "worker_started",
+            worker=self.name,
+            version=self._version,
+            interval=self._settings.interval,
+            window=self._settings.window,
+        )
+        async with self._broker.heartbeats.listen(heard), asyncio.TaskGroup() as group:
+            beating = group.create_task(self._beat())
+            await self._look_after_the_partitions(fleet, group)
+            await self._give_everything_back()
+            beating.cancel()
+        _log.info("worker_stopped", worker=self.name, rounds=self.tally.rounds)
+
+    # the fleet
+
+    async def _beat(self) -> None:
+        started_at = self._clock.now()
+        while True:
+            beat = Heartbeat(
+                worker=self.name,
+                version=self._version,
+                started_at=started_at,
+                at=self._clock.now(),
+                partitions=self.held(),
+                rounds=self.tally.rounds,
+                decisions=self.tally.decisions,
+                samples=self.tally.samples,
+                lag_frames=sum(partition.intake.lag for partition in self._partitions.values()),
+                round_ms=self.tally.round_ms,
+                draining=self._looking.is_over,
+            )
+            await self._broker.heartbeats.beat(self.name, encode(beat))
+            await self._beating.sleep(HEARTBEAT_S)
+
+    def _heard(self, fleet: Membership, worker: str, payload: bytes) -> None:
+        try:
+            beat = decode_heartbeat(heartbeat_subject(worker), payload)
+        except MalformedMessageError as error:
+            self._broker.dead_letters.bury(heartbeat_subject(worker), str(error), payload)
+            return
+        fleet.heard(
+            worker,
+            beat.partitions,
+            age=beat.at - beat.started_at,
+            is_leaving=beat.draining,
+            now=self._clock.monotonic(),
+        )
+
+    async def _look_after_the_partitions(self, fleet: Membership, group: asyncio.TaskGroup) -> None:
+        """Hold what should be this worker's, ten times a second, until stopped."""
+        was_connected, looked_at = True, self._clock.monotonic()
+        while not self._looking.is_over:
+            now, is_connected = self._clock.monotonic(), self._broker.is_connected
+            if is_connected != was_connected:
+                _log.warning("broker_back" if is_connected else "broker_away", worker=self.name)
+            if not is_connected or now - looked_at > HEARTBEAT_S + SUSPICION_S / 2:
+                fleet.deaf_until(now)
+            elif fleet.may_judge(now):
+                self._settle(fleet, group, now)
+            self._tell_what_is_held()
+            was_connected, looked_at = is_connected, now
+            await self._looking.sleep(HEARTBEAT_S)
+
+    def _settle(self, fleet: Membership, group: asyncio.TaskGroup, now: float) -> None:
+        """Take what is ours and free; give back what is another's who can take it."""
+        owners, takers = assign(fleet.alive(now)), assign(fleet.settled(now))
+        elsewhere = fleet.held_by_others(now)
+        for number, owner in owners.items():
+            partition = self._partitions.get(number)
+            if partition is not None:
+                if self.name not in (owner, takers[number]):
+                    partition.stop()
+            elif (
+                owner == self.name
+                and number not in elsewhere
+                and now >= self._not_before.get(number, now)
+            ):
+                self._hold(number, group)
+
+    def _tell_what_is_held(self) -> None:
+        """Say it in one line, once the taking and giving has come to rest."""
+        held = self.held()
+        if held != self._told and len(held) == len(self._partitions):
+            _log.info(
+                "partitions_held",
+                worker=self.name,
+                count=len(held),
+                taken=len(set(held) - set(self._told)),
+                given=len(set(self._told) - set(held)),
+            )
+            self._told = held
+
+    # partitions
+
+    def _hold(self, number: int, group: asyncio.TaskGroup) -> None:
+        partition = Partition(
+            number,
+            broker=self._broker,
+            clock=self._clock,
+            worker=self.name,
+            settings=self._settings,
+            tally=self.tally,
+            taking=self._taking,
+            moved=self._beating.wake,
+        )
+        self._partitions[number] = partition
+        task = group.create_task(self._run(partition), name=f"partition {number}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, partition: Partition) -> None:
+        """Run a partition to its end. What befalls one does not touch the others."""
+        number = partition.number
+        try:
+            await partition.run()
+            self._failures.pop(number, None)
+        except FencedError as error:
+            if partition.is_owned:
+                _log.warning("partition_lost", partition=number, reason=str(error))
+            self._not_before[number] = self._clock.monotonic() + SUSPICION_S
+        except MessagingError as error:
+            _log.error("partition_failed", partition=number, reason=str(error))
+            self._wait_before(number)
+        except Exception as error:  # a fault in one must not end the others
+            _log.error("partition_failed", partition=number, reason=repr(error), exc_info=error)
+            self._wait_before(number)
+        finally:
+            del self._partitions[number]
+            self._beating.wake()
+
+    def _wait_before(self, number: int) -> None:
+        """Let some time pass, longer with each failure in a row, before it is taken again."""
+        failures = self._failures[number] = self._failures.get(number, 0) + 1
+        wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (failures - 1))
+        self._not_before[number] = self._clock.monotonic() + wait
+
+    async def _give_everything_back(self) -> None:
+        _log.info("worker_stopping", worker=self.name, partitions=len(self._partitions))
+        self._beating.wake()
+        for partition in self._partitions.values():
+            partition.stop()
+        if not self._tasks:
+            return
+        grace = 0.0 if self._stops > 1 else self._settings.grace
+        try:
+            async with asyncio.timeout(grace) as self._grace:
+                await asyncio.wait(set(self._tasks))
+        except TimeoutError:
+            _log.warning("left_without_release", worker=self.name, partitions=self.held())
+            for task in self._tasks:
+                task.cancel()
+        finally:
+            self._grace = None

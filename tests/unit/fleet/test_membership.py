@@ -1,0 +1,60 @@
+"""Who counts as alive, and when silence means something."""
+
+from engine.fleet.membership import SUSPICION_S, Membership
+
+
+def heard(
+    fleet: Membership,
+    worker: str,
+    *,
+    now: float,
+    partitions: tuple[int, ...] = (),
+    age: float = 60.0,
+    is_leaving: bool = False,
+) -> None:
+    fleet.heard(worker, partitions, age=age, is_leaving=is_leaving, now=now)
+
+
+def test_a_worker_that_has_just_started_judges_nobody() -> None:
+    fleet = Membership("a", now=100.0)
+    assert not fleet.may_judge(100.0 + SUSPICION_S - 0.01)
+    assert fleet.may_judge(100.0 + SUSPICION_S)
+
+
+def test_silence_of_a_suspicion_time_is_death() -> None:
+    fleet = Membership("a", now=0.0)
+    heard(fleet, "b", now=1.0, partitions=(3,))
+    assert fleet.alive(1.0 + SUSPICION_S - 0.01) == {"a", "b"}
+    assert fleet.alive(1.0 + SUSPICION_S) == {"a"}
+    assert fleet.held_by_others(1.0 + SUSPICION_S) == {}
+
+
+def test_whoever_was_deaf_does_not_blame_the_others() -> None:
+    fleet = Membership("a", now=0.0)
+    heard(fleet, "b", now=1.0)
+    fleet.deaf_until(50.0)
+    assert not fleet.may_judge(50.1)
+    assert fleet.alive(50.1) == {"a", "b"}
+    assert fleet.alive(50.0 + SUSPICION_S) == {"a"}
+
+
+def test_a_leaving_worker_holds_what_it_says_and_gets_nothing_more() -> None:
+    fleet = Membership("a", now=0.0)
+    heard(fleet, "b", now=1.0, partitions=(3, 4), is_leaving=True)
+    assert fleet.alive(1.0) == {"a"}
+    assert fleet.held_by_others(1.0) == {3: "b", 4: "b"}
+
+
+def test_a_newborn_worker_is_alive_but_takes_nothing_yet() -> None:
+    fleet = Membership("a", now=0.0)
+    heard(fleet, "b", now=1.0, age=0.1)
+    assert fleet.alive(1.0) == {"a", "b"}
+    assert fleet.settled(1.0) == {"a"}
+    heard(fleet, "b", now=1.5, age=SUSPICION_S)
+    assert fleet.settled(1.5) == {"a", "b"}
+
+
+def test_a_workers_own_heartbeat_is_not_news() -> None:
+    fleet = Membership("a", now=0.0)
+    heard(fleet, "a", now=1.0, partitions=(1,))
+    assert fleet.held_by_others(1.0) == {}

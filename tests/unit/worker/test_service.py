@@ -1,0 +1,216 @@
+"""Workers together: who takes what, how they leave, and what befalls one partition alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from engine.domain.codec import encode_campaign
+from engine.domain.ids import PARTITIONS, partition_of
+from engine.messaging.memory import MemoryBroker, MemoryServer
+from engine.messaging.records import Decide, Record, Release, Take, decode_record
+from engine.worker.service import Worker
+from engine.worker.settings import WorkerSettings
+from support.clock import ManualClock, settle
+from support.definitions import START, campaign
+
+
+class Nodes:
+    """Workers on one broker, with one clock."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START)
+        self.server = MemoryServer()
+        self.broker = MemoryBroker(server=self.server, name="test", clock=self.clock)
+
+    @asynccontextmanager
+    async def worker(self, name: str) -> AsyncIterator["Node"]:
+        node = Node(self, name)
+        await settle()
+        try:
+            yield node
+        finally:
+            node.task.cancel()
+            await asyncio.wait([node.task])
+
+    async def publish(self, name: str) -> None:
+        await self.broker.campaigns.put(name, encode_campaign(campaign(name)), expected=0)
+
+    async def records(self, partition: int) -> list[Record]:
+        return [
+            decode_record("", message.payload)
+            async for message in self.broker.chain.read(partition)
+        ]
+
+
+class Node:
+    """A worker at work."""
+
+    def __init__(self, nodes: Nodes, name: str) -> None:
+        broker = MemoryBroker(server=nodes.server, name=name, clock=nodes.clock)
+        self.worker = Worker(
+            broker=broker, clock=nodes.clock, name=name, settings=WorkerSettings(interval=1)
+        )
+        self.task = asyncio.create_task(self.worker.run())
+
+
+@pytest.fixture
+def nodes() -> Nodes:
+    return Nodes()
+
+
+async def test_a_lone_worker_listens_first_and_then_takes_everything(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(0.5)
+        assert a.worker.held() == []
+        await nodes.clock.advance(0.5)
+        assert a.worker.held() == list(range(PARTITIONS))
+
+
+async def test_two_workers_that_start_together_share_without_moving_any(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a, nodes.worker("b") as b:
+        await nodes.clock.advance(2)
+        assert len(a.worker.held()) == len(b.worker.held()) == PARTITIONS // 2
+        assert sorted(a.worker.held() + b.worker.held()) == list(range(PARTITIONS))
+    for partition in range(PARTITIONS):
+        assert [type(record) for record in await nodes.records(partition)] == [Take]
+
+
+async def test_a_worker_that_joins_is_given_its_share(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(2)
+        async with nodes.worker("b") as b:
+            await nodes.clock.advance(0.5)
+            assert len(a.worker.held()) == PARTITIONS  # b only listens yet
+            await nodes.clock.advance(1.5)
+            assert len(a.worker.held()) == len(b.worker.held()) == PARTITIONS // 2
+            moved = b.worker.held()[0]
+            kinds = [type(record) for record in await nodes.records(moved)]
+            assert kinds == [Take, Release, Take]
+
+
+async def test_a_dead_workers_partitions_are_taken_after_the_suspicion_time(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a, nodes.worker("b") as b:
+        await nodes.clock.advance(2)
+        b.task.cancel()
+        await asyncio.wait([b.task])
+        await nodes.clock.advance(0.4)
+        assert len(a.worker.held()) == PARTITIONS // 2
+        await nodes.clock.advance(0.5)
+        assert len(a.worker.held()) == PARTITIONS
+
+
+async def test_a_stopped_worker_releases_everything_and_another_has_it_at_once(
+    nodes: Nodes,
+) -> None:
+    async with nodes.worker("a") as a, nodes.worker("b") as b:
+        await nodes.clock.advance(2)
+        given = b.worker.held()
+        b.worker.stop()
+        await nodes.clock.advance(0.3)
+        assert b.task.done()
+        assert b.task.exception() is None
+        assert len(a.worker.held()) == PARTITIONS
+    kinds = [type(record) for record in await nodes.records(given[0])]
+    assert kinds[:3] == [Take, Release, Take]
+
+
+async def test_a_stop_before_the_start_and_a_second_stop_are_harmless(nodes: Nodes) -> None:
+    worker = Worker(broker=nodes.broker, clock=nodes.clock, name="early", settings=WorkerSettings())
+    worker.stop()
+    await worker.run()
+    assert await nodes.records(0) == []
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(2)
+        a.worker.stop()
+        a.worker.stop()
+        await settle()
+        await nodes.clock.advance(1)
+        assert a.task.done()
+        a.worker.stop()
+
+
+async def test_nothing_is_decided_or_taken_while_the_broker_is_away(nodes: Nodes) -> None:
+    await nodes.publish("spring-shoes")
+    partition = partition_of("spring-shoes")
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(4)
+        nodes.server.disconnect()
+        await nodes.clock.advance(10)
+        assert not a.worker.is_ready
+        nodes.server.reconnect()
+        before = len(await nodes.records(partition))
+        await nodes.clock.advance(0.5)
+        assert a.worker.is_ready
+        after = await nodes.records(partition)
+        assert len(after) > before  # within half a second
+    assert sum(isinstance(record, Take) for record in after) == 1
+
+
+async def test_a_second_stop_leaves_without_the_broker(nodes: Nodes) -> None:
+    await nodes.publish("spring-shoes")
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(4)
+        nodes.server.disconnect()
+        await nodes.clock.advance(2)
+        a.worker.stop()
+        await nodes.clock.advance(0.2)
+        assert not a.task.done()  # the releases wait for the broker
+        a.worker.stop()
+        async with asyncio.timeout(5):
+            await asyncio.wait([a.task])
+        assert a.task.exception() is None
+
+
+async def test_an_unreadable_chain_stops_its_partition_and_no_other(nodes: Nodes) -> None:
+    await nodes.broker.chain.append(7, b"nonsense", expected=0)
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(5)
+        assert a.worker.held() == [p for p in range(PARTITIONS) if p != 7]
+        assert len([m async for m in nodes.broker.chain.read(7)]) == 1
+
+
+async def test_a_malformed_heartbeat_is_buried(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a:
+        await nodes.broker.heartbeats.beat("liar", b"nonsense")
+        await nodes.clock.advance(2)
+        assert len(a.worker.held()) == PARTITIONS
+        letters = [letter async for letter in nodes.broker.dead_letters.all()]
+    assert [letter.origin for letter in letters] == ["engine.heartbeat.liar"]
+
+
+async def test_rounds_go_on_without_a_gap_through_joins_and_leaves(nodes: Nodes) -> None:
+    names = [f"campaign-{number}" for number in range(20)]
+    for name in names:
+        await nodes.publish(name)
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(3)
+        async with nodes.worker("b") as b:
+            await nodes.clock.advance(3)
+            a.worker.stop()
+            await nodes.clock.advance(3)
+            async with nodes.worker("c"):
+                await nodes.clock.advance(3)
+                b.task.cancel()  # as by kill -9
+                await nodes.clock.advance(3)
+    for partition in {partition_of(name) for name in names}:
+        records = await nodes.records(partition)
+        rounds = [record.round for record in records if isinstance(record, Decide)]
+        assert rounds == list(range(1, len(rounds) + 1))
+        times = [record.at_ms for record in records if isinstance(record, Decide)]
+        assert times == sorted(set(times))
+        epochs = [record.epoch for record in records]
+        assert epochs == sorted(epochs)
+        assert len(rounds) >= 10
+
+
+async def test_an_outage_moves_no_partition(nodes: Nodes) -> None:
+    async with nodes.worker("a"), nodes.worker("b"):
+        await nodes.clock.advance(2)
+        nodes.server.disconnect()
+        await nodes.clock.advance(10)
+        nodes.server.reconnect()
+        await nodes.clock.advance(3)
+    for partition in range(PARTITIONS):
+        assert [type(record) for record in await nodes.records(partition)] == [Take]
