@@ -1,0 +1,1 @@
+"""Campaigns as people keep them: in files, and in the broker's table."""

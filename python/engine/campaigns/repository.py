@@ -1,0 +1,97 @@
+"""Campaigns in the broker's table: read, written by compare-and-swap, moved through their life."""
+
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from engine.clock import Clock
+from engine.domain.campaign import Campaign, Definition
+from engine.domain.codec import decode_campaign, encode_campaign
+from engine.domain.lifecycle import State, transition
+from engine.errors import ConflictError, DefinitionError
+from engine.messaging.ports import CampaignTable, Message
+
+__all__ = ["Repository", "Stored", "state_by_flight"]
+
+ATTEMPTS = 8  # a campaign that changes more often while one looks at it has a fight going on
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A campaign, with the revision that a change to it must name."""
+
+    campaign: Campaign
+    revision: int
+
+
+class Repository:
+    """The table of campaigns. `by` is who is written down as the author of changes."""
+
+    def __init__(self, *, table: CampaignTable, clock: Clock, by: str) -> None:
+        self._table = table
+        self._clock = clock
+        self._by = by
+
+    async def get(self, campaign: str) -> Stored | None:
+        """Return a campaign. Raises MalformedMessageError where its entry does not decode."""
+        message = await self._table.get(campaign)
+        return None if message is None else _stored(message)
+
+    async def all(self) -> AsyncIterator[Stored]:
+        """Iterate all campaigns, in the table's order. Raises MalformedMessageError."""
+        async for message in self._table.all():
+            yield _stored(message)
+
+    async def write(
+        self, definition: Definition, state: State, *, expected: int, note: str = ""
+    ) -> int:
+        """Write a campaign over revision `expected` (0: create) and return the new revision.
+
+        Raises ConflictError where the entry has another revision.
+        """
+        campaign = Campaign(
+            definition=definition,
+            state=state,
+            changed_at=self._clock.now(),
+            changed_by=self._by,
+            note=note,
+        )
+        return await self._table.put(definition.id, encode_campaign(campaign), expected=expected)
+
+    async def move(
+        self, campaign: str, wanted: Callable[[Campaign], State], *, note: str = ""
+    ) -> tuple[State, State]:
+        """Move a campaign to the state that `wanted` gives for it; return its state before and now.
+
+        Whoever changes it meanwhile goes first: it is read and judged again.
+
+        Raises:
+            DefinitionError: there is no such campaign.
+            TransitionError: the lifecycle does not allow it.
+            ConflictError: others changed it faster than it could be read, several times.
+        """
+        for _ in range(ATTEMPTS):
+            stored = await self.get(campaign)
+            if stored is None:
+                raise DefinitionError("campaign", "a published campaign", None)
+            state = transition(campaign, stored.campaign.state, wanted(stored.campaign))
+            try:
+                await self.write(
+                    stored.campaign.definition, state, expected=stored.revision, note=note
+                )
+            except ConflictError as error:
+                conflict = error
+                continue
+            return stored.campaign.state, state
+        raise conflict
+
+
+def state_by_flight(definition: Definition, now: float) -> State:
+    """Return SCHEDULED before a flight, ACTIVE in it, COMPLETED after it."""
+    if now >= definition.flight.ends_at:
+        return State.COMPLETED
+    return State.ACTIVE if now >= definition.flight.starts_at else State.SCHEDULED
+
+
+def _stored(message: Message) -> Stored:
+    where = f"campaigns, revision {message.sequence}"
+    return Stored(decode_campaign(where, message.payload), message.sequence)

@@ -1,0 +1,234 @@
+"""Publishing over a broker in memory: created, updated, left alone, refused."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+import pytest
+
+from engine.campaigns.files.reader import Found
+from engine.campaigns.publisher import Outcome, Published, Publisher, RefusedError, planned
+from engine.campaigns.repository import Repository, Stored, state_by_flight
+from engine.domain.campaign import Campaign, Definition, Flight
+from engine.domain.lifecycle import State
+from engine.errors import BrokerError, ConflictError, DefinitionError, TransitionError
+from engine.messaging.memory import MemoryBroker, MemoryServer
+from engine.messaging.ports import CampaignTable, Message
+from support.clock import ManualClock
+from support.definitions import DAY, START, definition
+
+
+class Desk:
+    """A publisher and a repository over one table."""
+
+    def __init__(self, table: CampaignTable | None = None) -> None:
+        self.clock = ManualClock(START)
+        self.table = table or MemoryBroker(server=MemoryServer(), name="test").campaigns
+        self.repository = Repository(table=self.table, clock=self.clock, by="me")
+        self.publisher = Publisher(repository=self.repository, clock=self.clock)
+
+    async def publish(
+        self, *definitions: Definition, as_draft: bool = False, dry_run: bool = False
+    ) -> Published:
+        found = [Found(one, "a.yaml", line) for line, one in enumerate(definitions, start=1)]
+        return await self.publisher.publish(found, as_draft=as_draft, dry_run=dry_run)
+
+    async def stored(self, campaign: str = "spring-shoes") -> Campaign:
+        stored = await self.repository.get(campaign)
+        assert stored is not None
+        return stored.campaign
+
+    async def move(self, state: State, campaign: str = "spring-shoes") -> None:
+        await self.repository.move(campaign, lambda _: state)
+
+
+def counts(published: Published) -> tuple[int, int, int, int]:
+    return (
+        published.created,
+        published.updated,
+        published.unchanged,
+        len(published.problems),
+    )
+
+
+async def test_publishing_twice_changes_nothing_the_second_time() -> None:
+    desk = Desk()
+    many = [definition(f"c{i}") for i in range(200)]
+    assert counts(await desk.publish(*many)) == (200, 0, 0, 0)
+    before = [message async for message in desk.table.all()]
+    assert counts(await desk.publish(*many)) == (0, 0, 200, 0)
+    assert [message async for message in desk.table.all()] == before
+
+
+async def test_a_new_campaign_is_active_in_its_flight_and_scheduled_before_it() -> None:
+    desk = Desk()
+    later = Flight(starts_at=START + 60, ends_at=START + DAY)
+    await desk.publish(definition("now"), definition("later", flight=later))
+    assert (await desk.stored("now")).state is State.ACTIVE
+    assert (await desk.stored("later")).state is State.SCHEDULED
+    assert (await desk.stored("now")).changed_by == "me"
+
+
+async def test_a_draft_stays_one_until_it_is_resumed() -> None:
+    desk = Desk()
+    await desk.publish(definition(), as_draft=True)
+    assert (await desk.stored()).state is State.DRAFT
+    await desk.publish(definition(budget_micros=5_000_000))
+    assert (await desk.stored()).state is State.DRAFT
+
+
+async def test_a_new_campaign_whose_flight_is_over_is_refused() -> None:
+    desk = Desk()
+    over = Flight(starts_at=START - DAY, ends_at=START)
+    published = await desk.publish(definition("over", flight=over), definition("good"))
+    assert counts(published) == (1, 0, 0, 1)
+    assert str(published.problems[0]) == (
+        "a.yaml:1: over: flight.ends_at: wanted a time to come, for a new campaign, found one past"
+    )
+
+
+@pytest.mark.parametrize("state", [State.PAUSED, State.EXHAUSTED])
+async def test_an_update_keeps_the_place_in_life(state: State) -> None:
+    desk = Desk()
+    await desk.publish(definition())
+    await desk.move(state)
+    assert counts(await desk.publish(definition(target_reach=7))) == (0, 1, 0, 0)
+    assert (await desk.stored()).state is state
+    assert (await desk.stored()).definition.target_reach == 7
+
+
+async def test_raising_the_budget_of_an_exhausted_campaign_lets_it_run_again() -> None:
+    desk = Desk()
+    await desk.publish(definition())
+    await desk.move(State.EXHAUSTED)
+    await desk.publish(definition(budget_micros=50_000_000))
+    assert (await desk.stored()).state is State.EXHAUSTED  # lowered, not raised
+    await desk.publish(definition(budget_micros=150_000_000))
+    assert (await desk.stored()).state is State.ACTIVE
+
+
+async def test_a_campaign_at_its_end_stays_as_it_is() -> None:
+    desk = Desk()
+    await desk.publish(definition())
+    await desk.move(State.STOPPED)
+    assert counts(await desk.publish(definition())) == (0, 0, 1, 0)
+    published = await desk.publish(definition(budget_micros=1))
+    assert counts(published) == (0, 0, 0, 1)
+    assert "found 'spring-shoes', which is stopped" in str(published.problems[0])
+    assert (await desk.stored()).definition.budget_micros == 100_000_000
+
+
+async def test_the_currency_of_a_campaign_cannot_change() -> None:
+    desk = Desk()
+    await desk.publish(definition())
+    (problem,) = (await desk.publish(definition(currency="EUR"))).problems
+    assert "the currency it has spent in, USD" in str(problem)
+
+
+async def test_a_dry_run_says_the_same_and_writes_nothing() -> None:
+    desk = Desk()
+    await desk.publish(definition("old"), definition("same"))
+    wanted = (definition("old", target_reach=7), definition("same"), definition("new"))
+    before = [message async for message in desk.table.all()]
+    assert counts(await desk.publish(*wanted, dry_run=True)) == (1, 1, 1, 0)
+    assert [message async for message in desk.table.all()] == before
+    assert counts(await desk.publish(*wanted)) == (1, 1, 1, 0)
+
+
+class Contended:
+    """A table in which somebody else is always first: `times` puts lose, after `meanwhile`."""
+
+    def __init__(self, table: CampaignTable, times: int) -> None:
+        self._table = table
+        self.times = times
+        self.gone = False
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    async def get(self, campaign: str) -> Message | None:
+        if self.gone:
+            raise BrokerError("the broker is away")
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        await asyncio.sleep(0)
+        self.in_flight -= 1
+        return await self._table.get(campaign)
+
+    async def put(self, campaign: str, payload: bytes, *, expected: int) -> int:
+        if self.times:
+            self.times -= 1
+            raise ConflictError(campaign, expected)
+        return await self._table.put(campaign, payload, expected=expected)
+
+    def all(self, *, partitions: Sequence[int] | None = None) -> AsyncIterator[Message]:
+        return self._table.all(partitions=partitions)
+
+    def follow(self, *args: object, **kwargs: object) -> None:
+        raise AssertionError("publishing does not follow")
+
+
+def contended(times: int = 0) -> tuple[Desk, Contended]:
+    table = Contended(MemoryBroker(server=MemoryServer(), name="test").campaigns, times)
+    return Desk(table), table  # type: ignore[arg-type] # follow is not asked for here
+
+
+async def test_a_lost_race_is_run_again() -> None:
+    desk, _ = contended(times=3)
+    assert counts(await desk.publish(definition())) == (1, 0, 0, 0)
+
+
+async def test_a_race_that_is_always_lost_is_refused_in_the_end() -> None:
+    desk, _ = contended(times=1_000)
+    (problem,) = (await desk.publish(definition())).problems
+    assert "found 8 such changes" in str(problem)
+    with pytest.raises(DefinitionError):
+        await desk.move(State.PAUSED)
+
+
+async def test_no_more_than_64_are_in_flight() -> None:
+    desk, table = contended()
+    await desk.publish(*(definition(f"c{i}") for i in range(500)))
+    assert 32 <= table.most_in_flight <= 64
+
+
+async def test_a_broker_that_goes_away_is_one_error_that_says_how_far_it_came() -> None:
+    desk, table = contended()
+    await desk.publish(definition("a"))
+    table.gone = True
+    with pytest.raises(BrokerError, match="the broker is away") as error:
+        await desk.publish(definition("b"), definition("c"))
+    assert error.value.__notes__ == ["0 of 2 were written; run it again to go on"]
+
+
+async def test_moving_an_unknown_campaign_or_against_the_lifecycle_is_refused() -> None:
+    desk = Desk()
+    with pytest.raises(DefinitionError, match="a published campaign"):
+        await desk.move(State.PAUSED, "nobody")
+    await desk.publish(definition())
+    with pytest.raises(TransitionError):
+        await desk.move(State.SCHEDULED)
+
+
+async def test_an_unreadable_entry_refuses_its_own_row_only() -> None:
+    desk = Desk()
+    await desk.table.put("bad", b"\xc1", expected=0)
+    published = await desk.publish(definition("bad"), definition("good"))
+    assert counts(published) == (1, 0, 0, 1)
+
+
+def test_what_is_planned_depends_on_nothing_but_what_is_given() -> None:
+    stored = Stored(
+        Campaign(definition=definition(), state=State.EXHAUSTED, changed_at=START), revision=7
+    )
+    raised = definition(budget_micros=200_000_000)
+    assert planned(raised, stored, now=START) == (Outcome.UPDATED, State.ACTIVE)
+    # after its flight a raised budget brings nobody back
+    assert planned(raised, stored, now=START + DAY) == (Outcome.UPDATED, State.EXHAUSTED)
+    with pytest.raises(RefusedError):
+        planned(raised, None, now=START + DAY)
+
+
+def test_the_state_by_flight_changes_at_its_ends_exactly() -> None:
+    one = msgspec.structs.replace(definition(), flight=Flight(10.0, 20.0))
+    states = [state_by_flight(one, now) for now in (9.999, 10.0, 19.999, 20.0)]
+    assert [state.value for state in states] == ["scheduled", "active", "active", "completed"]
