@@ -1,0 +1,373 @@
+"""`engine demo`: a whole fleet on this machine, from an empty directory to an audited result."""
+
+import asyncio
+import math
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+from rich.live import Live
+
+from engine.campaigns.files.reader import Found
+from engine.campaigns.publisher import Publisher
+from engine.campaigns.repository import Repository
+from engine.cli.demo_fleet import Fleet
+from engine.cli.demo_summary import progress_line, summary_panel
+from engine.cli.demo_text import exit_text
+from engine.cli.demo_view import Frame, render
+from engine.clock import Clock, SystemClock
+from engine.domain.ids import PARTITIONS
+from engine.errors import ConfigError, EngineError
+from engine.market.demo import demo_campaigns
+from engine.messaging.embedded import EmbeddedServer, embedded_server
+from engine.messaging.ports import Broker
+from engine.reports.summary import Summary
+from engine.simulation.audit import audit
+from engine.simulation.watch import Watch
+from engine.wiring import open_broker, set_up_logs
+
+__all__ = ["Demo", "DemoSettings", "command"]
+
+_DRAW_SECONDS = 0.25
+_LOOK_SECONDS = 1.0
+_PROGRESS_SECONDS = 5.0
+_START_SECONDS = 20.0
+_SILENT_SECONDS = 2.0
+_PUBLISHED_A_SECOND = 500.0  # about, each written to disk before the next
+_GRACE_SECONDS = 10.0
+_ENDLESS_SECONDS = 1200.0  # how long flights are where the demo has no end
+_BEGINS_AT = 8.0 / 24.0  # the market's day begins at eight in the morning
+
+
+class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What kind of demo."""
+
+    duration: float | None
+    campaigns: int
+    workers: int
+    seed: int
+    interval: float
+    step: float
+    day_seconds: float
+    snapshot: Path | None = None
+
+
+def command(
+    *,
+    duration: float | None = None,
+    campaigns: int = 200,
+    workers: int = 2,
+    seed: int = 7,
+    interval: float = 2.0,
+    step: float = 1.0,
+    day_seconds: float = 60.0,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    store: Path | None = None,
+    keep: Annotated[bool, Parameter(negative="")] = False,
+    snapshot: Path | None = None,
+) -> int:
+    """Watch a fleet of workers bid in a simulated market, on a nats-server of its own.
+
+    Starts nats-server, the workers and the market as processes, publishes campaigns, shows what
+    happens, stops everything, and counts again what the broker has stored. Kill a worker while it
+    runs (`kill -9`): the others take over its partitions.
+
+    Parameters
+    ----------
+    duration: float
+        Seconds to run; until Ctrl-C where not given.
+    campaigns: int
+        How many campaigns.
+    workers: int
+        How many worker processes.
+    seed: int
+        Which campaigns, and which market.
+    interval: float
+        Seconds between two rounds of a partition.
+    step: float
+        Seconds between two reports of a platform.
+    day_seconds: float
+        How long a day of the market's traffic takes.
+    json: bool
+        Print the result as one JSON object, the last line of stdout.
+    store: Path
+        Directory for the broker's data and the logs; a temporary one where not given.
+    keep: bool
+        Keep the temporary directory.
+    snapshot: Path
+        Write the last picture of the screen to this SVG file.
+    """
+    settings = DemoSettings(
+        duration=duration,
+        campaigns=campaigns,
+        workers=workers,
+        seed=seed,
+        interval=interval,
+        step=step,
+        day_seconds=day_seconds,
+        snapshot=snapshot,
+    )
+    _check(settings)
+    with _directory(store, keep=keep) as directory:
+        directory.joinpath("logs").mkdir(parents=True, exist_ok=True)
+        with directory.joinpath("logs", "demo.log").open("a") as log:
+            set_up_logs("info", stream=log)  # the terminal is the view's
+            demo = Demo(settings=settings, directory=directory, clock=SystemClock())
+            summary = asyncio.run(demo.run())
+    if json:
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+    else:
+        Console().print(summary_panel(summary))
+    return 0 if summary.is_sound else 1
+
+
+class Demo:
+    """One run of the demo in a directory."""
+
+    def __init__(self, *, settings: DemoSettings, directory: Path, clock: Clock) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._clock = clock
+        self._console = Console(stderr=True)
+        self._stopping = asyncio.Event()
+        self._url = ""
+        self._began = clock.monotonic()
+        self._worker_names = tuple(f"worker-{i + 1}" for i in range(settings.workers))
+
+    async def run(self) -> Summary:
+        """Run until the duration is over or somebody stops it; return what was stored.
+
+        Raises EngineError where a part does not come up.
+        """
+        fleet = Fleet(logs=self._directory / "logs", clock=self._clock)
+        with self._stopped_by_signals(fleet):
+            async with (
+                embedded_server(self._directory / "nats", clock=self._clock) as server,
+                open_broker(server.url, name="demo") as broker,
+                fleet,
+            ):
+                self._url = server.url
+                watch = Watch(broker=broker, clock=self._clock)
+                async with watch.following():
+                    await self._start(fleet, watch)
+                    await self._publish(broker)
+                    self._began = self._clock.monotonic()
+                    await self._show(fleet, watch, _Keeper(server, broker, self._clock))
+                    seconds = self._clock.monotonic() - self._began
+                self._say("stopping the workers, then the market")
+                failed = [child.name for child in fleet.children if child.exit_code]
+                await fleet.stop(self._worker_names, grace_seconds=_GRACE_SECONDS)
+                await fleet.stop(("market",), grace_seconds=_GRACE_SECONDS)
+                self._complain(fleet, failed)
+                self._say("reading everything back")
+                return await audit(
+                    broker,
+                    clock=self._clock,
+                    seed=self._settings.seed,
+                    workers=self._settings.workers,
+                    duration_s=seconds,
+                    interval_ms=round(self._settings.interval * 1000),
+                )
+
+    async def _start(self, fleet: Fleet, watch: Watch) -> None:
+        settings = self._settings
+        origin = self._clock.now() - _BEGINS_AT * settings.day_seconds
+        self._say(f"nats-server at {self._url}; starting {settings.workers} workers and a market")
+        await fleet.start(
+            "market",
+            "engine.simulation",
+            ["--nats", self._url, "--seed", str(settings.seed), "--step", str(settings.step),
+             "--day-seconds", str(settings.day_seconds), "--origin", f"{origin:.3f}"],
+        )  # fmt: skip
+        for name in self._worker_names:
+            arguments = ["--nats", self._url, "--name", name, "--interval", str(settings.interval)]
+            await fleet.start(name, "engine.worker", arguments)
+        deadline = self._clock.monotonic() + _START_SECONDS
+        while not self._stopping.is_set() and _partitions_held(watch) < PARTITIONS:
+            for child in fleet.children:
+                if child.exit_code is not None:
+                    raise self._failure(fleet, child.name, f"ended with {child.exit_code}")
+            if self._clock.monotonic() > deadline:
+                reason = f"the workers hold {_partitions_held(watch)} of {PARTITIONS} partitions"
+                raise self._failure(fleet, self._worker_names[0], reason)
+            await self._clock.sleep(0.05)
+
+    async def _publish(self, broker: Broker) -> None:
+        """Publish campaigns whose flights begin now and last as long as we will look at them."""
+        settings, now = self._settings, self._clock.now()
+        self._say(f"publishing {settings.campaigns:,} campaigns")
+        definitions = demo_campaigns(
+            settings.campaigns,
+            seed=settings.seed,
+            now=now,
+            duration=(settings.duration or _ENDLESS_SECONDS)
+            + settings.campaigns / _PUBLISHED_A_SECOND,
+            day_seconds=settings.day_seconds,
+        )
+        repository = Repository(table=broker.campaigns, clock=self._clock, by="engine demo")
+        publisher = Publisher(repository=repository, clock=self._clock)
+        found = [Found(one, "demo", line) for line, one in enumerate(definitions, 1)]
+        published = await publisher.publish(found)
+        for problem in published.problems[:3]:
+            self._say(f"not published: {problem}")
+
+    async def _show(self, fleet: Fleet, watch: Watch, keeper: "_Keeper") -> None:
+        """Show what happens until it is time to stop."""
+        next_look = next_line = self._began
+        async with self._screen() as live:
+            while not self._stopping.is_set() and not self._is_over():
+                now = self._clock.monotonic()
+                if now >= next_look:
+                    watch.look()
+                    next_look = now + _LOOK_SECONDS
+                if live is not None:
+                    size = self._console.size
+                    picture = render(
+                        watch.view(), self._frame(fleet), width=size.width, height=size.height
+                    )
+                    live.update(picture, refresh=True)
+                elif now >= next_line:
+                    self._say(progress_line(watch.view(), self._frame(fleet)))
+                    next_line = now + _PROGRESS_SECONDS
+                await keeper.look()
+                await self._clock.sleep(_DRAW_SECONDS)
+        if self._settings.snapshot is not None:
+            self._draw(self._settings.snapshot, fleet, watch)
+
+    def _is_over(self) -> bool:
+        duration = self._settings.duration
+        return duration is not None and self._clock.monotonic() - self._began >= duration
+
+    @asynccontextmanager
+    async def _screen(self) -> AsyncIterator[Live | None]:
+        """Take the terminal's other screen over; None where there is no terminal."""
+        if not self._console.is_terminal:
+            yield None
+            return
+        with Live(console=self._console, screen=True, auto_refresh=False) as live:
+            yield live
+
+    def _draw(self, path: Path, fleet: Fleet, watch: Watch) -> None:
+        """Write the screen as a picture, in the size that a README shows well."""
+        width, height = 116, 32
+        with Path(os.devnull).open("w") as nowhere:
+            console = Console(record=True, width=width, height=height, file=nowhere)
+            console.print(render(watch.view(), self._frame(fleet), width=width, height=height))
+            svg = console.export_svg(title="engine demo")
+        # Without the fonts that rich would have viewers load from somewhere else.
+        path.write_text(re.sub(r"@font-face \{.*?\}|<!--.*?-->", "", svg, flags=re.DOTALL))
+
+    def _frame(self, fleet: Fleet) -> Frame:
+        return Frame(
+            url=self._url,
+            elapsed_s=self._clock.monotonic() - self._began,
+            interval_s=self._settings.interval,
+            seed=self._settings.seed,
+            duration_s=self._settings.duration,
+            children=fleet.children,
+        )
+
+    def _complain(self, fleet: Fleet, early: list[str]) -> None:
+        """Name the children that ended on their own, or with an error when asked to stop."""
+        for child in fleet.children:
+            if child.name in early or (child.exit_code is not None and child.exit_code > 0):
+                how = exit_text(child.exit_code)
+                self._say(f"{child.name}: {how}; its last lines:\n{fleet.last_words(child.name)}")
+
+    def _failure(self, fleet: Fleet, name: str, reason: str) -> EngineError:
+        log = fleet.log_file(name)
+        return EngineError(f"{name}: {reason}\n{fleet.last_words(name)}\n(all of it is in {log})")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def _stopped_by_signals(self, fleet: Fleet) -> Iterator[None]:
+        """The first signal ends the demo in order; the second waits for nobody."""
+
+        def stop() -> None:
+            if self._stopping.is_set():
+                fleet.hurry()
+            self._stopping.set()
+
+        loop = asyncio.get_running_loop()
+        caught = (signal.SIGINT, signal.SIGTERM)
+        for number in caught:
+            loop.add_signal_handler(number, stop)
+        try:
+            yield
+        finally:
+            for number in caught:
+                loop.remove_signal_handler(number)
+
+
+class _Keeper:
+    """Starts the broker again where it has died or hangs: the others wait for it."""
+
+    def __init__(self, server: EmbeddedServer, broker: Broker, clock: Clock) -> None:
+        self._server = server
+        self._broker = broker
+        self._clock = clock
+        self._seen = clock.monotonic()
+
+    async def look(self) -> None:
+        """See whether it answers; after two seconds without, end what is left of it and start it.
+
+        Raises BrokerError where it does not come up again.
+        """
+        now = self._clock.monotonic()
+        if self._broker.is_connected:
+            self._seen = now
+        elif now - self._seen >= _SILENT_SECONDS:
+            await self._server.kill()
+            await self._server.start()
+            self._seen = self._clock.monotonic()
+
+
+def _check(settings: DemoSettings) -> None:
+    """Raise ConfigError for the first setting that makes no sense."""
+    least: tuple[tuple[str, float | None, float], ...] = (
+        ("duration", settings.duration, 1.0),
+        ("campaigns", settings.campaigns, 1),
+        ("workers", settings.workers, 1),
+        ("interval", settings.interval, 0.05),
+        ("step", settings.step, 0.05),
+        ("day-seconds", settings.day_seconds, 1.0),
+    )
+    for name, found, wanted in least:
+        if found is not None and not (wanted <= found < math.inf):
+            raise ConfigError(f"--{name}: at least {wanted:g}, found {found:g}")
+
+
+def _partitions_held(watch: Watch) -> int:
+    return len({one for worker in watch.view().workers for one in worker.beat.partitions})
+
+
+@contextmanager
+def _directory(store: Path | None, *, keep: bool) -> Iterator[Path]:
+    """Give a directory for the run; one of our own goes away unless something went wrong."""
+    if store is not None:
+        store.mkdir(parents=True, exist_ok=True)
+        yield store
+        return
+    directory = Path(tempfile.mkdtemp(prefix="engine-demo-"))
+    try:
+        yield directory
+    except Exception:
+        keep = True
+        raise
+    finally:
+        if keep:
+            sys.stderr.write(f"kept in {directory}\n")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""The processes of the demo: started, watched, and ended in order, so that none is left behind."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.cli.demo_view import Child
+from engine.clock import Clock
+
+__all__ = ["Fleet"]
+
+_LAST_LINES = 5
+_POLL_SECONDS = 0.02
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Fleet:
+    """Child processes by name, each with its stderr in a file.
+
+    They are in sessions of their own: a Ctrl-C in the terminal reaches the demo alone, and the demo
+    ends its children in an order that lets them finish. Should the demo be killed, the kernel tells
+    them to stop (on Linux). Leaving the context kills what still runs.
+    """
+
+    def __init__(self, *, logs: Path, clock: Clock) -> None:
+        self._logs = logs
+        self._clock = clock
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._is_hurried = False
+
+    async def __aenter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.hurry()
+        await self.stop(tuple(self._processes), grace_seconds=0.0)
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """Return all processes ever started, in that order."""
+        return tuple(
+            Child(name, process.pid, process.returncode)
+            for name, process in self._processes.items()
+        )
+
+    async def start(self, name: str, module: str, arguments: Sequence[str]) -> None:
+        """Start `python -m module arguments…` under a name."""
+        with self.log_file(name).open("ab") as log:
+            self._processes[name] = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                module,
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_dies_with_parent(),
+            )
+
+    async def stop(self, names: Sequence[str], *, grace_seconds: float) -> None:
+        """Ask some processes to stop, all at once; kill those that have not within the grace."""
+        running = [self._processes[name] for name in names if self._is_running(name)]
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        deadline = self._clock.monotonic() + grace_seconds
+        while any(process.returncode is None for process in running):
+            if self._is_hurried or self._clock.monotonic() >= deadline:
+                break
+            await self._clock.sleep(_POLL_SECONDS)
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()  # does nothing to those that have ended
+            await process.wait()
+
+    def hurry(self) -> None:
+        """Wait for nobody any more."""
+        self._is_hurried = True
+
+    def log_file(self, name: str) -> Path:
+        """Return where a child's stderr goes."""
+        return self._logs / f"{name}.log"
+
+    def last_words(self, name: str) -> str:
+        """Return the last lines a child wrote."""
+        try:
+            lines = self.log_file(name).read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            lines = []
+        return "\n".join(lines[-_LAST_LINES:]) or "it said nothing"
+
+    def _is_running(self, name: str) -> bool:
+        return self._processes[name].returncode is None
+
+
+def _dies_with_parent() -> Callable[[], None] | None:
+    """Return what a child does before anything else, so that it ends with us; None elsewhere."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # found before the fork: little is safe after it
+    parent = os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it had ended before we could ask
+            os._exit(1)
+
+    return ask

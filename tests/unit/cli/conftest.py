@@ -1,0 +1,52 @@
+"""The command line against a broker in memory: `engine(...)` runs a command to its end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from engine.cli.__main__ import run
+from engine.messaging.memory import MemoryBroker, MemoryServer
+from engine.messaging.ports import Broker
+
+
+class Result(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Engine:
+    """The commands, and the server they talk to."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.server = MemoryServer()
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str | Path) -> Result:
+        self._capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        return Result(code, *self._capsys.readouterr())
+
+    def with_broker(self, work: Callable[[Broker], Coroutine[Any, Any, None]]) -> None:
+        """Do something over a connection of one's own."""
+        asyncio.run(work(MemoryBroker(server=self.server, name="test")))
+
+
+@pytest.fixture
+def engine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """Return the commands over a new, empty broker."""
+    engine = Engine(capsys)
+
+    @asynccontextmanager
+    async def open_broker(url: str | None, *, name: str) -> AsyncIterator[Broker]:
+        yield MemoryBroker(server=engine.server, name=name)
+
+    monkeypatch.setattr("engine.cli.session.open_broker", open_broker)
+    monkeypatch.setattr("engine.cli.session.set_up_logs", lambda level: None)
+    return engine
