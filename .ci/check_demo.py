@@ -4,8 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-FIELDS = """campaigns workers rounds decisions samples spend_micros budget_micros overspent_campaigns
-conversions value_micros roas stale gaps duplicates""".split()
+ABOVE_ZERO = ["rounds", "decisions", "samples", "spend_micros", "conversions"]
+ZERO = ["overspent_campaigns", "stale", "gaps", "duplicates"]
+FIELDS = ["campaigns", "workers", "budget_micros", "value_micros", "roas", *ABOVE_ZERO, *ZERO]
 
 
 def main(path: str) -> int:
@@ -13,12 +14,12 @@ def main(path: str) -> int:
     wrong = [f"{field} is missing" for field in FIELDS if field not in result]
     wrong += [
         f"{field} must be above 0, was {result[field]}"
-        for field in ("rounds", "decisions", "samples", "spend_micros", "conversions")
+        for field in ABOVE_ZERO
         if not result.get(field)
     ]
     wrong += [
         f"{field} must be 0, was {result[field]}"
-        for field in ("overspent_campaigns", "stale", "gaps", "duplicates")
+        for field in ZERO
         if result.get(field) != 0
     ]
     if result.get("spend_micros", 0) > result.get("budget_micros", 0):

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from engine.cli.demo_view import Child, Frame
+from engine.cli.demo_view import Child, DemoState
 from engine.domain.decision import Action, Binding, Decision, PlatformDecision
 from engine.messaging.records import Heartbeat
 from engine.simulation.watch import CampaignView, View, WorkerView
@@ -66,9 +66,9 @@ def view(count: int = 200, **fields: Any) -> View:  # noqa: ANN401
     return msgspec.structs.replace(base, **fields)
 
 
-def frame(**fields: Any) -> Frame:  # noqa: ANN401
+def state(**fields: Any) -> DemoState:  # noqa: ANN401
     """Return what the demo adds: two workers and a market that run."""
-    base = Frame(
+    base = DemoState(
         url="nats://127.0.0.1:40435",
         elapsed_s=23.4,
         interval_s=2.0,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -18,10 +19,21 @@ def paused(server: EmbeddedServer) -> Iterator[None]:
     """Hold the server: its connections stay open and nothing answers (SIGSTOP)."""
     pid = server.pid
     os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 5
+    while not _is_stopped(pid):  # the signal reaches each thread in its own time
+        assert time.monotonic() < deadline, f"process {pid} does not stop"
     try:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _is_stopped(pid: int) -> bool:
+    states = [
+        (thread / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+        for thread in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return all(state == "T" for state in states)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from engine.campaigns.repository import PATIENCE_S, answered_within
 from engine.core.frames import MOST_ROWS, FrameWriter
 from engine.domain.ids import partition_of
 from engine.domain.metrics import Sample
@@ -39,7 +40,8 @@ class Feed:
         if error is None:
             for batch in list(self._waiting):
                 await self._send(*batch)
-            await self._frames.flush()
+            async with answered_within(PATIENCE_S):
+                await self._frames.flush()
 
     async def add(self, sample: Sample, *, currency: str) -> None:
         """Take a sample that has been checked; sends a frame when there are enough for one."""
@@ -53,6 +55,7 @@ class Feed:
         samples = self._waiting.pop((partition, unit))
         for _, sequence, frame in self._writer.write(samples, unit_micros=unit):
             message_id = f"{self._producer}:{partition}:{sequence}"
-            await self._frames.publish(partition, frame, message_id=message_id)
+            async with answered_within(PATIENCE_S):
+                await self._frames.publish(partition, frame, message_id=message_id)
             self.sent += 1
         self.published += len(samples)

@@ -1,6 +1,8 @@
 """Campaigns in the broker's table: read, written by compare-and-swap, moved through their life."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -8,11 +10,12 @@ from engine.clock import Clock
 from engine.domain.campaign import Campaign, Definition
 from engine.domain.codec import decode_campaign, encode_campaign
 from engine.domain.lifecycle import State, transition
-from engine.errors import ConflictError, DefinitionError
+from engine.errors import BrokerError, ConflictError, DefinitionError
 from engine.messaging.ports import CampaignTable, Message
 
-__all__ = ["Repository", "Stored", "state_by_flight"]
+__all__ = ["ATTEMPTS", "PATIENCE_S", "Repository", "Stored", "answered_within", "state_by_flight"]
 
+PATIENCE_S = 15.0  # a server that was killed and is started again is back well before
 ATTEMPTS = 8  # a campaign that changes more often while one looks at it has a fight going on
 
 
@@ -24,16 +27,24 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Repository:
-    """The table of campaigns. `by` is who is written down as the author of changes."""
+    """The table of campaigns. `by` is who is written down as the author of changes.
 
-    def __init__(self, *, table: CampaignTable, clock: Clock, by: str) -> None:
+    A table waits for a broker that is away as long as it takes, as workers need it; people do
+    not: after `patience` seconds without an answer every method raises BrokerError.
+    """
+
+    def __init__(
+        self, *, table: CampaignTable, clock: Clock, by: str, patience: float = PATIENCE_S
+    ) -> None:
         self._table = table
         self._clock = clock
         self._by = by
+        self._patience = patience
 
     async def get(self, campaign: str) -> Stored | None:
         """Return a campaign. Raises MalformedMessageError where its entry does not decode."""
-        message = await self._table.get(campaign)
+        async with answered_within(self._patience):
+            message = await self._table.get(campaign)
         return None if message is None else _stored(message)
 
     async def all(self) -> AsyncIterator[Stored]:
@@ -55,7 +66,9 @@ class Repository:
             changed_by=self._by,
             note=note,
         )
-        return await self._table.put(definition.id, encode_campaign(campaign), expected=expected)
+        payload = encode_campaign(campaign)
+        async with answered_within(self._patience):
+            return await self._table.put(definition.id, payload, expected=expected)
 
     async def move(
         self, campaign: str, wanted: Callable[[Campaign], State], *, note: str = ""
@@ -83,6 +96,16 @@ class Repository:
                 continue
             return stored.campaign.state, state
         raise conflict
+
+
+@asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """Raise BrokerError where the body takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise BrokerError(f"the broker gives no answer, {seconds:g} s long") from None
 
 
 def state_by_flight(definition: Definition, now: float) -> State:

@@ -24,7 +24,7 @@ from engine.campaigns.repository import Repository
 from engine.cli.demo_fleet import Fleet
 from engine.cli.demo_summary import progress_line, summary_panel
 from engine.cli.demo_text import exit_text
-from engine.cli.demo_view import Frame, render
+from engine.cli.demo_view import DemoState, render
 from engine.clock import Clock, SystemClock
 from engine.domain.ids import PARTITIONS
 from engine.errors import ConfigError, EngineError
@@ -233,11 +233,11 @@ class Demo:
                 if live is not None:
                     size = self._console.size
                     picture = render(
-                        watch.view(), self._frame(fleet), width=size.width, height=size.height
+                        watch.view(), self._state(fleet), width=size.width, height=size.height
                     )
                     live.update(picture, refresh=True)
                 elif now >= next_line:
-                    self._say(progress_line(watch.view(), self._frame(fleet)))
+                    self._say(progress_line(watch.view(), self._state(fleet)))
                     next_line = now + _PROGRESS_SECONDS
                 await keeper.look()
                 await self._clock.sleep(_DRAW_SECONDS)
@@ -262,13 +262,13 @@ class Demo:
         width, height = 116, 32
         with Path(os.devnull).open("w") as nowhere:
             console = Console(record=True, width=width, height=height, file=nowhere)
-            console.print(render(watch.view(), self._frame(fleet), width=width, height=height))
+            console.print(render(watch.view(), self._state(fleet), width=width, height=height))
             svg = console.export_svg(title="engine demo")
         # Without the fonts that rich would have viewers load from somewhere else.
         path.write_text(re.sub(r"@font-face \{.*?\}|<!--.*?-->", "", svg, flags=re.DOTALL))
 
-    def _frame(self, fleet: Fleet) -> Frame:
-        return Frame(
+    def _state(self, fleet: Fleet) -> DemoState:
+        return DemoState(
             url=self._url,
             elapsed_s=self._clock.monotonic() - self._began,
             interval_s=self._settings.interval,

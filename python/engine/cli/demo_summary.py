@@ -6,19 +6,19 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.demo_text import money, per_second, percent, ratio
-from engine.cli.demo_view import Frame
+from engine.cli.demo_view import DemoState
 from engine.reports.summary import Summary
 from engine.simulation.watch import View
 
 __all__ = ["progress_line", "summary_panel"]
 
 
-def progress_line(view: View, frame: Frame) -> str:
+def progress_line(view: View, demo: DemoState) -> str:
     """Return one line for a terminal that is none: a log, a pipe, a CI job."""
-    gone = [child.name for child in frame.children if child.exit_code is not None]
+    gone = [child.name for child in demo.children if child.exit_code is not None]
     alive = sum(worker.is_alive for worker in view.workers)
     return (
-        f"{frame.elapsed_s:6.1f} s  {alive} workers"
+        f"{demo.elapsed_s:6.1f} s  {alive} workers"
         + (f" ({', '.join(gone)} gone)" if gone else "")
         + f"  {view.rounds:,} rounds  {view.decisions:,} decisions"
         f" ({per_second(view.decisions_a_second)})"

@@ -15,7 +15,7 @@ from engine.domain.lifecycle import State
 from engine.domain.money import MICROS
 from engine.simulation.watch import CampaignView, View, WorkerView
 
-__all__ = ["Child", "Frame", "render"]
+__all__ = ["Child", "DemoState", "render"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDE = 104  # from here on there is room for more columns
@@ -29,7 +29,7 @@ class Child(msgspec.Struct, frozen=True):
     exit_code: int | None  # None: it runs
 
 
-class Frame(msgspec.Struct, frozen=True, kw_only=True):
+class DemoState(msgspec.Struct, frozen=True, kw_only=True):
     """What the screen shows beside the engine's own state."""
 
     url: str
@@ -41,38 +41,36 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     note: str = "Ctrl-C ends the demo and reads everything back"
 
 
-def render(view: View, frame: Frame, *, width: int, height: int) -> RenderableType:
+def render(view: View, demo: DemoState, *, width: int, height: int) -> RenderableType:
     """Return the whole screen: never more lines than `height`, whatever the terminal."""
-    workers = _workers(view, frame, width)
+    workers = _workers(view, demo, width)
     shown = len(workers.rows)
     # Title 1, totals 5, borders and heads 3 + 3, foot 1: the campaigns get the rest.
     room = height - 13 - shown
-    parts: list[RenderableType] = [_title(view, frame, width), _totals(view, width)]
+    parts: list[RenderableType] = [_title(view, demo, width), _totals(view, width)]
     if room >= 1 or height >= 10 + shown:
         parts.append(_panel(workers, "workers"))
     if room >= 1:
         parts.append(_panel(_campaigns(view, room, width), _campaigns_title(view, room, width)))
-    parts.append(_foot(view, frame, width))
+    parts.append(_foot(view, demo, width))
     return Group(*parts)
 
 
-def _title(view: View, frame: Frame, width: int) -> RenderableType:
+def _title(view: View, demo: DemoState, width: int) -> RenderableType:
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True, overflow="crop")
     line.add_column(justify="right", no_wrap=True, overflow="crop")
-    left = Text.assemble((" campaign-engine ", "bold white on dark_cyan"), "  ", _elapsed(frame))
-    right = f"{frame.url}  " if width >= 60 else ""
-    line.add_row(
-        left, Text(f"{right}round {frame.interval_s:g} s  seed {frame.seed} ", style="dim")
-    )
+    left = Text.assemble((" campaign-engine ", "bold white on dark_cyan"), "  ", _elapsed(demo))
+    right = f"{demo.url}  " if width >= 60 else ""
+    line.add_row(left, Text(f"{right}round {demo.interval_s:g} s  seed {demo.seed} ", style="dim"))
     return line
 
 
-def _elapsed(frame: Frame) -> str:
-    minutes, seconds = divmod(int(frame.elapsed_s), 60)
+def _elapsed(demo: DemoState) -> str:
+    minutes, seconds = divmod(int(demo.elapsed_s), 60)
     text = f"{minutes:02d}:{seconds:02d}"
-    if frame.duration_s is not None:
-        of_minutes, of_seconds = divmod(round(frame.duration_s), 60)
+    if demo.duration_s is not None:
+        of_minutes, of_seconds = divmod(round(demo.duration_s), 60)
         text += f" / {of_minutes:02d}:{of_seconds:02d}"
     return text
 
@@ -117,7 +115,7 @@ def _figure(label: str, text: str, style: str = "bold") -> list[tuple[str, str]]
     return [(f"{label} ", "dim"), (text, style), ("   ", "")]
 
 
-def _workers(view: View, frame: Frame, width: int) -> Table:
+def _workers(view: View, demo: DemoState, width: int) -> Table:
     table = _table()
     table.add_column("worker", no_wrap=True)
     table.add_column("state", no_wrap=True)
@@ -127,7 +125,7 @@ def _workers(view: View, frame: Frame, width: int) -> Table:
     for figure in figures:
         table.add_column(figure, justify="right", no_wrap=True)
     heard = {worker.name: worker for worker in view.workers}
-    processes = {child.name: child for child in frame.children if child.name != "market"}
+    processes = {child.name: child for child in demo.children if child.name != "market"}
     for name in sorted(heard.keys() | processes.keys()):
         worker = heard.get(name)
         state = _worker_state(worker, processes.get(name))
@@ -248,14 +246,14 @@ def _roi(best: PlatformDecision | None) -> Text:
     )
 
 
-def _foot(view: View, frame: Frame, width: int) -> Text:
-    gone = [child.name for child in frame.children if child.exit_code is not None]
-    note = Text(f" {frame.note}", style="dim", no_wrap=True, overflow="crop")
+def _foot(view: View, demo: DemoState, width: int) -> Text:
+    gone = [child.name for child in demo.children if child.exit_code is not None]
+    note = Text(f" {demo.note}", style="dim", no_wrap=True, overflow="crop")
     if not view.is_connected:
         note = Text(" nats-server does not answer; it is started again", style="bold red")
     elif gone:
         names = ", ".join(gone)
-        note = Text(f" {names} ended; the others go on. {frame.note}", style="yellow", no_wrap=True)
+        note = Text(f" {names} ended; the others go on. {demo.note}", style="yellow", no_wrap=True)
     note.truncate(width, overflow="ellipsis")
     return note
 

@@ -48,7 +48,7 @@ def run(work: Callable[[Session], Awaitable[int]], *, nats: str | None) -> int:
         async with open_broker(nats, name="engine-cli") as broker:
             return await work(Session(broker=broker))
 
-    set_up_logs("warning")
+    set_up_logs("error")  # a broker that is away is said by the error that follows
     return asyncio.run(connected())
 
 

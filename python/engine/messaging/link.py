@@ -8,11 +8,22 @@ from typing import NamedTuple, Protocol
 
 from engine.errors import BrokerError
 
-__all__ = ["Delivery", "Link", "OnDelivery", "RefusedError", "UnansweredError"]
+__all__ = [
+    "Delivery",
+    "Link",
+    "NobodyAnswersError",
+    "OnDelivery",
+    "RefusedError",
+    "UnansweredError",
+]
 
 
 class UnansweredError(BrokerError):
     """No answer came: what became of the request, if it was sent at all, is not known."""
+
+
+class NobodyAnswersError(UnansweredError):
+    """The broker says that nobody listens on the subject now."""
 
 
 class RefusedError(BrokerError):

@@ -30,7 +30,13 @@ from engine.messaging.background import beside
 from engine.messaging.dead import JetStreamDeadLetters
 from engine.messaging.heartbeats import CoreHeartbeats
 from engine.messaging.jetstream import JetStreamLog
-from engine.messaging.link import Delivery, OnDelivery, RefusedError, UnansweredError
+from engine.messaging.link import (
+    Delivery,
+    NobodyAnswersError,
+    OnDelivery,
+    RefusedError,
+    UnansweredError,
+)
 from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import provision as provide
@@ -276,7 +282,7 @@ class NatsLink:
             self._futures.discard(future)
             self.forget(reply)
         if wire.status_of(delivery) == 503:
-            raise UnansweredError(f"{subject}: nobody answers there")
+            raise NobodyAnswersError(f"{subject}: nobody answers there")
         return delivery
 
     async def subscribe(self, subject: str, heard: OnDelivery) -> Callable[[], Awaitable[None]]:
@@ -393,8 +399,10 @@ async def _check_server(link: NatsLink) -> None:
     try:
         delivery = await link.request("$JS.API.INFO")
         account = wire.answer("JetStream", delivery, wire.AccountInfo)
+    except NobodyAnswersError as error:
+        raise BrokerError(f"{link.shown} has no JetStream: {wanted}") from error
     except UnansweredError as error:
-        raise BrokerError(f"{link.shown} has no JetStream: {wanted} ({error})") from error
+        raise BrokerError(f"no nats-server answers at {link.shown} ({error})") from error
     except RefusedError as error:
         raise BrokerError(f"{link.shown} refuses JetStream: {error.description}") from error
     if account.api.level < API_LEVEL:

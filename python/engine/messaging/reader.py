@@ -69,8 +69,7 @@ class Reader:
         self._on_failure = on_failure
         self._tail = Tail(link=link, stream=stream)
         self._opened: asyncio.Future[None] | None = None
-        self._consumer: str | None = None
-        self._reads_on = 0  # the connection that the consumer was made on
+        self._reads_on = 0  # the connection that the present consumer was made on
         self._delivered = 0  # messages of this consumer so far
         self._on_the_way = 0  # messages asked for and not yet come
         self._heard_at = 0.0
@@ -126,7 +125,7 @@ class Reader:
         """
         while True:
             connection = self._link.connection
-            if self._consumer is not None and self._reads_on == connection:
+            if self._reads_on == connection:
                 try:
                     until = await self._newest_stored()
                 except (UnansweredError, RefusedError):
@@ -180,15 +179,14 @@ class Reader:
         try:
             hush = await self._link.subscribe(inbox, self._heard)
             info = await self._create(name)
-            self._consumer, self.lag = name, info.num_pending
-            self._reads_on = connection
+            self._reads_on, self.lag = connection, info.num_pending
             self._heard_at = self._clock.monotonic()
             self._progress.set()
             if self._opened is not None and not self._opened.done():
                 self._opened.set_result(None)
             await self._pull_until_broken(name, inbox, connection)
         finally:
-            self._consumer, self._reads_on, self.lag = None, 0, None
+            self._reads_on, self.lag = 0, None
             if hush is not None:
                 await hush()
             await self._delete(name)

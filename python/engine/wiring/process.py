@@ -59,6 +59,7 @@ async def stopped_by_signals(service: Service) -> AsyncIterator[None]:
     finally:
         for number in caught:
             loop.remove_signal_handler(number)
+        signal.signal(signal.SIGTERM, _leave)  # asked again while it says goodbye
 
 
 def _leave(_number: int, _frame: object) -> None:

@@ -21,7 +21,7 @@ __all__ = ["PREFIX", "load", "read_file"]
 
 PREFIX = "ENGINE_"
 CLOSE = 0.8  # names as near as this (difflib's ratio) are taken for a slip of the pen
-SettingsT = TypeVar("SettingsT", bound=msgspec.Struct)
+_SettingsT = TypeVar("_SettingsT", bound=msgspec.Struct)
 
 _READERS: dict[str, Callable[[bytes], Any]] = {
     ".yaml": msgspec.yaml.decode,
@@ -32,12 +32,12 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
 
 
 def load(
-    settings: type[SettingsT],
+    settings: type[_SettingsT],
     *,
     file: str | Path | None = None,
     flags: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
-) -> SettingsT:
+) -> _SettingsT:
     """Return settings of the type asked for.
 
     `flags` are by field name, None meaning "not given"; `environ` is the process's own where not

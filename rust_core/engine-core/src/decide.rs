@@ -439,7 +439,7 @@ fn bounded_bid(definition: &Definition, index: usize, last: i64, wanted: f64) ->
 }
 
 /// Splits what the plan wants reserved over the platforms. Writes the allotments, which are what is
-/// to be reserved in all; returns BUDGET or DAILY_CAP where there was not room for them.
+/// to be reserved in all; returns `BUDGET` or `DAILY_CAP` where there was not room for them.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 fn allot(
     definition: &Definition,

@@ -3,7 +3,7 @@
 //!
 //! A publisher that retries after a lost acknowledgement doubles a frame; two of its connections may
 //! swap two. So per producer the highest sequence is kept, and a bit for each of the 1,024 up to it
-//! (RFC 6479 does the same for IPsec). A frame further behind is taken for a double: at 512 rows a
+//! (RFC 6479 does the same for `IPsec`). A frame further behind is taken for a double: at 512 rows a
 //! frame that is half a million rows late.
 //!
 //! A producer is one process start, so names come and go: the book keeps the 256 heard from most

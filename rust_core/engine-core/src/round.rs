@@ -237,7 +237,7 @@ impl Book {
             let rises = offer.bid_micros > series.bid_micros && series.bid_micros > 0;
             let is_held = offer.bound_by == Binding::MaxChange;
             can_rise |= offer.bound_by != Binding::MaxBid && !(is_held && rises);
-            can_fall |= offer.bound_by != Binding::MinBid && !(is_held && !rises);
+            can_fall |= offer.bound_by != Binding::MinBid && (rises || !is_held);
             series.bid_micros = offer.bid_micros;
         }
         let (_, reserved) = campaign.totals(&self.series);
@@ -339,7 +339,7 @@ impl Campaign {
             self.pacing.step(&Evidence {
                 planned_micros: rhythm.planned,
                 spent_micros: spent.0 as f64,
-                floor_micros: plan.floor_micros * rhythm.rounds,
+                floor_micros: plan.floor * rhythm.rounds,
                 rounds: rhythm.rounds,
                 click_micros,
                 is_cap_used,
@@ -349,7 +349,7 @@ impl Campaign {
             });
             (rhythm.planned, rhythm.rounds, rhythm.settled) = (0.0, 0.0, settled);
         }
-        rhythm.planned += plan.round_micros * now.rounds;
+        rhythm.planned += plan.a_round * now.rounds;
         rhythm.rounds += now.rounds;
     }
 }
@@ -361,18 +361,18 @@ impl Now {
     }
 }
 
-/// What a campaign should spend, from now on.
+/// What a campaign should spend, in micros, from now on.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     /// In one round: what is left, spread over the rounds that are left.
-    round_micros: f64,
+    a_round: f64,
     /// 1 % of the budget's share of a round.
-    floor_micros: f64,
+    floor: f64,
     /// By now, had the flight's plan been kept from its beginning.
-    due_micros: f64,
+    due: f64,
     /// A round's share of the whole budget.
-    share_micros: f64,
-    left_micros: f64,
+    share: f64,
+    left: f64,
 }
 
 #[allow(clippy::cast_precision_loss)] // money and times are at most 2^53 here
@@ -385,23 +385,23 @@ impl Plan {
         day_ends: i64,
     ) -> Self {
         let budget = definition.budget_micros as f64;
-        let left_micros = Micros(definition.budget_micros).left_after(settled).0 as f64;
+        let left = Micros(definition.budget_micros).left_after(settled).0 as f64;
         let flight_ms = (definition.ends_at_ms - definition.starts_at_ms).max(1) as f64;
         let passed_ms = (now.at_ms - definition.starts_at_ms) as f64;
         let left_ms = ((definition.ends_at_ms - now.at_ms) as f64).max(now.interval_ms);
-        let mut round_micros = left_micros * now.interval_ms / left_ms;
+        let mut a_round = left * now.interval_ms / left_ms;
         if definition.daily_cap_micros > 0 {
             let today_left = Micros(definition.daily_cap_micros).left_after(today).0 as f64;
             let day_ms = ((day_ends - now.at_ms) as f64).max(now.interval_ms);
-            round_micros = round_micros.min(today_left * now.interval_ms / day_ms);
+            a_round = a_round.min(today_left * now.interval_ms / day_ms);
         }
-        let share_micros = budget * (now.interval_ms / flight_ms).min(1.0);
+        let share = budget * (now.interval_ms / flight_ms).min(1.0);
         Self {
-            round_micros,
-            floor_micros: 0.01 * share_micros,
-            due_micros: budget * (passed_ms / flight_ms).clamp(0.0, 1.0),
-            share_micros,
-            left_micros,
+            a_round,
+            floor: 0.01 * share,
+            due: budget * (passed_ms / flight_ms).clamp(0.0, 1.0),
+            share,
+            left,
         }
     }
 
@@ -427,9 +427,9 @@ impl Plan {
         };
         // Ahead of the plan nothing more is allotted than a probe; far behind, no more than `most`
         // times the pace that still spends the budget by the end.
-        let due = self.due_micros + ahead * self.share_micros - settled.0 as f64;
-        let pace = ahead * self.round_micros;
-        let wanted = due.min(most * pace).max(0.01 * pace).min(self.left_micros);
+        let due = self.due + ahead * self.share - settled.0 as f64;
+        let pace = ahead * self.a_round;
+        let wanted = due.min(most * pace).max(0.01 * pace).min(self.left);
         let is_due = due > 0.01 * pace;
         Purse {
             room: room.min(day_room),

@@ -147,7 +147,9 @@ mod tests {
         let bits = found.abs().to_bits();
         let off = |bits: u64| {
             let double = BigInt::from_f64(f64::from_bits(bits)).expect("a finite number");
-            (double - exact.magnitude().clone()).magnitude().clone()
+            (double - BigInt::from(exact.magnitude().clone()))
+                .magnitude()
+                .clone()
         };
         let beside = off(bits + 1).min(off(bits.saturating_sub(1).max(1)));
         let has_sign = (found < 0.0) == (*exact < BigInt::ZERO);

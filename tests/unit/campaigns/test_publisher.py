@@ -200,6 +200,20 @@ async def test_a_broker_that_goes_away_is_one_error_that_says_how_far_it_came() 
     assert error.value.__notes__ == ["0 of 2 were written; run it again to go on"]
 
 
+async def test_a_broker_that_gives_no_answer_is_not_waited_for_for_ever() -> None:
+    desk, table = contended()
+
+    async def wait(campaign: str) -> Message | None:
+        await asyncio.Event().wait()
+        return None
+
+    table.get = wait  # type: ignore[method-assign] # of this one table
+    repository = Repository(table=desk.table, clock=desk.clock, by="me", patience=0.01)
+    publisher = Publisher(repository=repository, clock=desk.clock)
+    with pytest.raises(BrokerError, match=r"the broker gives no answer, 0\.01 s long"):
+        await publisher.publish([Found(definition(), "a.yaml", 1)])
+
+
 async def test_moving_an_unknown_campaign_or_against_the_lifecycle_is_refused() -> None:
     desk = Desk()
     with pytest.raises(DefinitionError, match="a published campaign"):

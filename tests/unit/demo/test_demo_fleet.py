@@ -46,11 +46,14 @@ async def test_a_child_that_does_not_stop_within_the_grace_is_killed(fleet: Flee
 
 
 async def test_nobody_is_left_behind_when_the_demo_fails(fleet: Fleet) -> None:
-    with pytest.raises(RuntimeError):
+    async def fails() -> None:
         async with fleet:
             await started(fleet, "stubborn")
             await started(fleet, "obedient")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fails()
     assert all(child.exit_code is not None for child in fleet.children)
 
 

@@ -1,7 +1,8 @@
 """What the next owner decides is what the former one would have, to the bit."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import msgspec
@@ -64,6 +65,23 @@ async def run(
                 await asyncio.wait([worker.task])
                 await settle()
                 await stack.enter_async_context(fleet.worker("w2", **settings))
+
+
+@contextmanager
+def held_back(chain: Any) -> Iterator[asyncio.Event]:  # noqa: ANN401
+    """Let appends wait for the event given."""
+    append, go_on = chain.append, asyncio.Event()
+
+    async def slowly(partition: int, payload: bytes, *, expected: int) -> int:
+        await go_on.wait()
+        found: int = await append(partition, payload, expected=expected)
+        return found
+
+    chain.append = slowly
+    try:
+        yield go_on
+    finally:
+        chain.append = append
 
 
 @pytest.mark.parametrize("after", range(1, ROUNDS))
@@ -164,13 +182,13 @@ async def test_a_snapshot_is_of_a_record_and_of_nothing_that_came_after_it() -> 
     async with fleet.worker("w1", snapshot_every=0.1) as first:
         await fleet.clock.advance(2)
         first.partition.intake.inbox.largest = 1
-        rounds = len(await fleet.rounds())
-        fleet.server.lose_requests(1)
-        while len(await fleet.rounds()) == rounds:
-            # While the append is tried again, frames are counted in early.
+        with held_back(first.broker.chain) as go_on:
+            await fleet.clock.advance(2)  # the next round is decided, its append under way
             await fleet.report(spend_micros=100_000)
             await fleet.clock.advance(0.1)
-            fleet.server.lose_requests(len(await fleet.rounds()) == rounds)
+            assert first.partition.intake.inbox.frames == 0  # counted in early
+            go_on.set()
+            await settle()
         first.task.cancel()
         await asyncio.wait([first.task])
     reported = fleet.frames * 100_000
