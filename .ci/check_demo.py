@@ -17,11 +17,7 @@ def main(path: str) -> int:
         for field in ABOVE_ZERO
         if not result.get(field)
     ]
-    wrong += [
-        f"{field} must be 0, was {result[field]}"
-        for field in ZERO
-        if result.get(field) != 0
-    ]
+    wrong += [f"{field} must be 0, was {result[field]}" for field in ZERO if result.get(field) != 0]
     if result.get("spend_micros", 0) > result.get("budget_micros", 0):
         wrong.append(f"spend {result['spend_micros']} is above budget {result['budget_micros']}")
     for line in wrong:

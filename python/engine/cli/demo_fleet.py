@@ -2,23 +2,20 @@
 
 import asyncio
 import contextlib
-import ctypes
-import os
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from engine.cli.demo_view import Child
 from engine.clock import Clock
+from engine.messaging.child import dies_with_parent
 
 __all__ = ["Fleet"]
 
 _LAST_LINES = 5
 _POLL_SECONDS = 0.02
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Fleet:
@@ -68,7 +65,7 @@ class Fleet:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_dies_with_parent(),
+                preexec_fn=dies_with_parent(),
             )
 
     async def stop(self, names: Sequence[str], *, grace_seconds: float) -> None:
@@ -105,18 +102,3 @@ class Fleet:
 
     def _is_running(self, name: str) -> bool:
         return self._processes[name].returncode is None
-
-
-def _dies_with_parent() -> Callable[[], None] | None:
-    """Return what a child does before anything else, so that it ends with us; None elsewhere."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl  # found before the fork: little is safe after it
-    parent = os.getpid()
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it had ended before we could ask
-            os._exit(1)
-
-    return ask

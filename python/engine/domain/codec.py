@@ -1,4 +1,4 @@
-"""A campaign as the bytes that its entry in the table holds: msgpack with a version."""
+"""A campaign as the bytes that its entry in the table holds: JSON with a version."""
 
 import msgspec
 
@@ -7,8 +7,8 @@ from engine.errors import MalformedMessageError
 
 __all__ = ["decode_campaign", "encode_campaign"]
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Campaign)
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Campaign)
 
 
 def encode_campaign(campaign: Campaign) -> bytes:

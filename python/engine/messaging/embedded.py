@@ -14,6 +14,7 @@ import structlog
 
 from engine.clock import Clock, SystemClock
 from engine.errors import BrokerError, ConfigError
+from engine.messaging.child import dies_with_parent
 
 __all__ = ["EmbeddedServer", "embedded_server", "find_server"]
 
@@ -75,6 +76,7 @@ class EmbeddedServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=dies_with_parent(),
         )
         try:
             await self._wait_until_ready(ports / f"nats-server_{self._process.pid}.ports")
