@@ -89,12 +89,8 @@ fn snapshot(criterion: &mut Criterion) {
     reported(&mut book, 1000);
     let bytes = book.snapshot();
     group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function("take", |bencher| {
-        bencher.iter(|| black_box(book.snapshot()))
-    });
-    group.bench_function("restore", |bencher| {
-        bencher.iter(|| black_box(Book::restore(&bytes)))
-    });
+    group.bench_function("take", |bencher| bencher.iter(|| book.snapshot()));
+    group.bench_function("restore", |bencher| bencher.iter(|| Book::restore(&bytes)));
     group.finish();
 }
 

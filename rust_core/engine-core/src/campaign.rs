@@ -1,10 +1,10 @@
 //! What the book keeps of one campaign and of each of its series, between rounds.
 
-use crate::decide::{Action, Binding};
 use crate::definition::Definition;
 use crate::ledger::{Account, Receipts};
 use crate::money::Micros;
 use crate::pacing::Pacing;
+use crate::verdict::{Action, Binding};
 
 /// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -166,20 +166,44 @@ impl fmt::Display for CoreError {
                 "word {word} of the header of slot {slot} must be {wanted:#018x} by recount, \
                  was {found:#018x}"
             ),
-            Self::Frame { field, wanted, found } => {
+            Self::Frame {
+                field,
+                wanted,
+                found,
+            } => {
                 write!(f, "frame: {field} must be {wanted}, was {found}")
             }
-            Self::Rows { what, wanted, found } => {
-                write!(f, "{what} must be rows of {wanted} bytes in all, was {found}")
+            Self::Rows {
+                what,
+                wanted,
+                found,
+            } => {
+                write!(
+                    f,
+                    "{what} must be rows of {wanted} bytes in all, was {found}"
+                )
             }
-            Self::Definition { key, field, wanted, found } => {
+            Self::Definition {
+                key,
+                field,
+                wanted,
+                found,
+            } => {
                 write!(f, "{key:#018x}: {field} must be {wanted}, was {found}")
             }
-            Self::DefinitionRatio { key, field, wanted, found } => {
+            Self::DefinitionRatio {
+                key,
+                field,
+                wanted,
+                found,
+            } => {
                 write!(f, "{key:#018x}: {field} must be {wanted}, was {found}")
             }
             Self::KeyTaken { what, found } => {
-                write!(f, "each {what} must have a key of its own, {found:#018x} is taken")
+                write!(
+                    f,
+                    "each {what} must have a key of its own, {found:#018x} is taken"
+                )
             }
             Self::UnknownKey { what, found } => {
                 write!(f, "{what} must be one of this book, was {found:#018x}")
@@ -188,13 +212,28 @@ impl fmt::Display for CoreError {
                 write!(f, "a calendar must have {wanted}, was {found}")
             }
             Self::RoundNotLater { before, found } => {
-                write!(f, "at_ms must be later than the round before, {before}, was {found}")
+                write!(
+                    f,
+                    "at_ms must be later than the round before, {before}, was {found}"
+                )
             }
-            Self::Snapshot { part, wanted, found } => {
+            Self::Snapshot {
+                part,
+                wanted,
+                found,
+            } => {
                 write!(f, "snapshot: {part} must be {wanted}, was {found}")
             }
-            Self::CountDiffers { what, key, wanted, found } => {
-                write!(f, "{key:#018x}: {what} must be {wanted} by recount, was {found}")
+            Self::CountDiffers {
+                what,
+                key,
+                wanted,
+                found,
+            } => {
+                write!(
+                    f,
+                    "{key:#018x}: {what} must be {wanted} by recount, was {found}"
+                )
             }
         }
     }

@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod allot;
+mod bid;
 pub mod book;
 mod bytes;
 pub mod calendar;
@@ -17,11 +19,13 @@ mod header;
 pub mod ledger;
 pub mod money;
 pub mod pacing;
+mod plan;
 pub mod producers;
 pub mod regression;
 pub mod round;
 mod sample;
 pub mod snapshot;
 mod table;
+pub mod verdict;
 mod wide;
 pub mod window;

@@ -6,7 +6,7 @@ mod forecast;
 mod input;
 mod window;
 
-use engine_core::decide::{ACTIONS, BINDINGS};
+use engine_core::verdict::{ACTIONS, BINDINGS};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 

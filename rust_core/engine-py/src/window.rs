@@ -4,7 +4,7 @@ use crate::errors::refused;
 use crate::forecast::Forecast;
 use engine_core::error::CoreError as Refused;
 use engine_core::forecast::forecast;
-use engine_core::window::{Pushed, Sample, Windows};
+use engine_core::window::{Header, Pushed, Sample, Windows};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use std::sync::{Mutex, PoisonError};
@@ -99,7 +99,7 @@ impl Window {
     }
 
     fn header<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let header = self.with(|windows| windows.header(SLOT).map(|header| header.to_bytes()));
+        let header = self.with(|windows| windows.header(SLOT).map(Header::to_bytes));
         PyBytes::new(py, &header.unwrap_or([0; 64]))
     }
 

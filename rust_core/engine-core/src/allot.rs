@@ -1,0 +1,135 @@
+//! Allotments: how what the plan wants reserved is split over a campaign's platforms.
+
+use crate::bid::has_worth;
+use crate::definition::{Definition, Strategy};
+use crate::money::Micros;
+use crate::verdict::{Binding, Offer, Outlook, Purse, Standing};
+
+/// What a platform is given that has not shown yet that it spends, in clicks at the bid.
+const FEW_CLICKS: f64 = 4.0;
+
+/// Splits what the plan wants reserved over the platforms. Writes the allotments, which are what is
+/// to be reserved in all; returns `BUDGET` or `DAILY_CAP` where there was not room for them.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+pub(crate) fn allot(
+    definition: &Definition,
+    offers: &mut [Offer],
+    outlooks: &[Outlook],
+    standings: &[Standing],
+    purse: &Purse,
+    is_poor: bool,
+) -> Binding {
+    let wanted = if is_poor { 0.02 } else { 1.0 } * purse.wanted;
+    let parts = split(
+        definition,
+        offers,
+        outlooks,
+        standings,
+        wanted,
+        purse.is_due,
+    );
+    let mut asked: Vec<i64> = Vec::with_capacity(offers.len());
+    for ((offer, outlook), part) in offers.iter_mut().zip(outlooks).zip(parts) {
+        offer.allotment = outlook.reserved;
+        let day_cap = Micros(day_cap(definition, asked.len()));
+        let day_room = day_cap
+            .left_after(outlook.today)
+            .left_after(outlook.reserved)
+            .0;
+        let more = part.clamp(0.0, 1e15) as i64 - outlook.reserved.0;
+        asked.push(if offer.bid_micros > 0 {
+            more.clamp(0, day_room)
+        } else {
+            0
+        });
+    }
+    let total: i128 = asked.iter().map(|&more| i128::from(more)).sum();
+    let room = i128::from(purse.room.0.max(0));
+    for (offer, &more) in offers.iter_mut().zip(&asked) {
+        let granted = if total > room {
+            i128::from(more) * room / total.max(1)
+        } else {
+            more.into()
+        };
+        let granted = Micros(i64::try_from(granted).unwrap_or(0));
+        offer.allotment = offer.allotment.saturating_add(granted);
+    }
+    match (total > room, purse.is_day_bound) {
+        (false, _) => Binding::None,
+        (true, true) => Binding::DailyCap,
+        (true, false) => Binding::Budget,
+    }
+}
+
+/// Returns each platform's part of what is to be reserved: by what a micro brings there, by where
+/// money has lately been spent, and a little for each. What is reserved comes free only by being
+/// spent, so a platform that spends little is given a few clicks' worth and three times what it
+/// spends; what that leaves goes to those that do spend.
+#[allow(clippy::cast_precision_loss)]
+fn split(
+    definition: &Definition,
+    offers: &[Offer],
+    outlooks: &[Outlook],
+    standings: &[Standing],
+    wanted: f64,
+    is_due: bool,
+) -> Vec<f64> {
+    let platforms = || offers.iter().zip(outlooks).zip(standings);
+    let scores: Vec<f64> = platforms()
+        .map(|((offer, outlook), &standing)| score(definition, offer, outlook, standing))
+        .collect();
+    let recent: Vec<f64> = platforms()
+        .map(|((_, outlook), &standing)| {
+            if standing == Standing::Poor {
+                0.0
+            } else {
+                outlook.recent_spend.max(0.0)
+            }
+        })
+        .collect();
+    let even = 1.0 / offers.len().max(1) as f64;
+    let (all_scores, all_recent): (f64, f64) = (scores.iter().sum(), recent.iter().sum());
+    let share = |of: f64, all: f64| if all > 0.0 { of / all } else { even };
+    let mut parts: Vec<f64> = Vec::with_capacity(offers.len());
+    for ((offer, &score), &spent) in offers.iter().zip(&scores).zip(&recent) {
+        let part = 0.45 * share(score, all_scores) + 0.45 * share(spent, all_recent) + 0.1 * even;
+        let few_clicks = if is_due { FEW_CLICKS } else { 0.0 } * offer.bid_micros as f64;
+        parts.push((part * wanted).min(3.0 * spent + few_clicks.max(0.1 * even * wanted)));
+    }
+    let left = (wanted - parts.iter().sum::<f64>()).max(0.0);
+    for ((part, &spent), offer) in parts.iter_mut().zip(&recent).zip(offers) {
+        if all_recent > 0.0 {
+            *part += left * spent / all_recent;
+        }
+        // Less than two clicks' worth buys nothing; but ahead of the plan, waiting is the plan.
+        if is_due {
+            *part = part.max(2.0 * offer.bid_micros as f64);
+        }
+    }
+    parts
+}
+
+fn day_cap(definition: &Definition, index: usize) -> i64 {
+    let cap = definition
+        .series
+        .get(index)
+        .map_or(0, |series| series.daily_cap_micros);
+    if cap == 0 { i64::MAX } else { cap }
+}
+
+/// Returns what a micro spent brings on a platform, squared: half as good gets a quarter.
+#[allow(clippy::cast_precision_loss)]
+fn score(definition: &Definition, offer: &Offer, outlook: &Outlook, standing: Standing) -> f64 {
+    let cpc = offer.cpc_micros;
+    if standing != Standing::Good || !(cpc.is_finite() && cpc >= 1.0) {
+        return 0.0;
+    }
+    let brought = if definition.strategy == Strategy::MaximiseReach {
+        outlook.all_impressions as f64 / (outlook.settled.0.max(1) as f64)
+    } else if has_worth(definition) {
+        offer.cvr / cpc
+    } else {
+        1.0 / cpc
+    };
+    brought * brought
+}

@@ -1,0 +1,129 @@
+//! What a decision is made of: what is known, what may be spent, and what is said, with its reason.
+
+use crate::money::Micros;
+
+/// What a campaign does until the next round. Codes are those of `domain.decision.Action`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Action {
+    Hold,
+    Bid,
+    Fallback,
+}
+
+/// Names of actions by code.
+pub const ACTIONS: [&str; 3] = ["HOLD", "BID", "FALLBACK"];
+
+/// The constraint that bound a decision. Codes are those of `domain.decision.Binding`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Binding {
+    None,
+    NotActive,
+    NotStarted,
+    FlightOver,
+    Budget,
+    DailyCap,
+    MinBid,
+    MaxBid,
+    MaxChange,
+    Pacing,
+    TargetCpa,
+    TargetRoas,
+    ThinData,
+    StaleData,
+    PoorRoi,
+    TargetReach,
+}
+
+/// Names of bindings by code.
+pub const BINDINGS: [&str; 16] = [
+    "NONE",
+    "NOT_ACTIVE",
+    "NOT_STARTED",
+    "FLIGHT_OVER",
+    "BUDGET",
+    "DAILY_CAP",
+    "MIN_BID",
+    "MAX_BID",
+    "MAX_CHANGE",
+    "PACING",
+    "TARGET_CPA",
+    "TARGET_ROAS",
+    "THIN_DATA",
+    "STALE_DATA",
+    "POOR_ROI",
+    "TARGET_REACH",
+];
+
+/// What is known of one platform when a round is decided.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Outlook {
+    pub cpc_micros: Option<f64>,
+    pub cvr: Option<f64>,
+    pub confidence: f64,
+    /// Clicks in the window.
+    pub clicks: u64,
+    /// Clicks, conversions and impressions in total.
+    pub all_clicks: u64,
+    pub all_conversions: f64,
+    pub all_impressions: u64,
+    pub settled: Micros,
+    pub reserved: Micros,
+    pub today: Micros,
+    /// Spend of the last rounds, older ones weighing less.
+    pub recent_spend: f64,
+    /// The bid in force; 0: none.
+    pub last_bid: i64,
+}
+
+/// The money that a round may hand out.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs)]
+pub struct Purse {
+    /// Neither settled nor reserved, of the budget and of the day.
+    pub room: Micros,
+    /// Of these, what the day's cap leaves.
+    pub is_day_bound: bool,
+    /// What the plan would have reserved by now for the rounds until the next report.
+    pub wanted: f64,
+    /// Whether the plan wants anything; else `wanted` is a probe.
+    pub is_due: bool,
+}
+
+/// What is said to one platform.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[allow(missing_docs)]
+pub struct Offer {
+    pub bid_micros: i64,
+    /// To reserve in all; never beyond `Purse::room` in sum.
+    pub allotment: Micros,
+    pub cpc_micros: f64,
+    pub cvr: f64,
+    pub roi_micros: f64,
+    pub confidence: f64,
+    pub bound_by: Binding,
+}
+
+/// What was decided, with its reasons.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub struct Verdict {
+    pub action: Action,
+    pub binding: Binding,
+    pub best: Option<usize>,
+    pub offers: Vec<Offer>,
+}
+
+/// How a platform stands with a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Good,
+    /// Forecast to lose money.
+    Poor,
+    /// Too little is known.
+    Thin,
+}
