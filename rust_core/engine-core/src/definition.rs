@@ -333,7 +333,7 @@ impl SeriesBounds {
 
 fn whole_rows(what: &'static str, bytes: &[u8], row: usize) -> Result<(), CoreError> {
     let found = bytes.len() as u64;
-    if bytes.len() % row == 0 {
+    if bytes.len().is_multiple_of(row) {
         return Ok(());
     }
     Err(CoreError::Rows {

@@ -153,7 +153,7 @@ mod tests {
         };
         let beside = off(bits + 1).min(off(bits.saturating_sub(1).max(1)));
         let has_sign = (found < 0.0) == (*exact < BigInt::ZERO);
-        has_sign && (off(bits) < beside || (off(bits) == beside && bits % 2 == 0))
+        has_sign && (off(bits) < beside || (off(bits) == beside && bits.is_multiple_of(2)))
     }
 
     #[test]

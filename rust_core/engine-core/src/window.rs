@@ -369,10 +369,8 @@ impl Window<'_> {
     /// ring the oldest leaves, so `index` is then at least 1.
     fn put(&mut self, sample: Sample, index: usize, held: usize) {
         let is_full = self.header.is_full();
-        if is_full {
-            if let Some(oldest) = self.sample(0) {
-                self.header.remove(oldest);
-            }
+        if is_full && let Some(oldest) = self.sample(0) {
+            self.header.remove(oldest);
         }
         // In a full ring the place after the newest is the oldest's: it is written over.
         for later in (index..held).rev() {
