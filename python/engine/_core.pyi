@@ -15,9 +15,15 @@ __all__ = [
     "Book",
     "CoreError",
     "Estimate",
+    "Expected",
     "Forecast",
+    "History",
     "Ingested",
+    "Plan",
+    "Planner",
+    "ResponseCurve",
     "Round",
+    "SeasonalForecaster",
     "Window",
     "__version__",
     "build_profile",
@@ -168,3 +174,168 @@ class Window:
     def recount(self) -> bytes:
         """Return the header that a recount of the ring gives."""
     def __len__(self) -> int: ...
+
+@final
+class Expected:
+    """A forecast value with the interval that holds 95 % of what comes, by the errors so far."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+@final
+class SeasonalForecaster:
+    """Series of one platform, forecast together by the hour of the clock."""
+
+    def __new__(
+        cls, *, series: int = 2, horizons: list[int] = ..., least: float = 0.001
+    ) -> SeasonalForecaster:
+        """Return a forecaster of 1 to 8 series for 1 to 8 horizons of 1 to 168 hours (1, 6, 24).
+
+        Values below `least` count as `least`.
+        """
+    def update(self, hour: int, values: list[float]) -> str:
+        """Count an hour's values in; return "accepted", "replaced" or "late"."""
+    def forecast(self, series: int, horizon: int) -> Expected | None:
+        """Return what is expected so many hours after the newest; None before the first hour."""
+    def snapshot(self) -> bytes:
+        """Return the whole state, checksummed."""
+    @staticmethod
+    def restore(snapshot: Buffer) -> SeasonalForecaster:
+        """Return the forecaster a snapshot was taken of. Raises CoreError where it is damaged."""
+    @property
+    def series(self) -> int: ...
+    @property
+    def horizons(self) -> list[int]: ...
+    @property
+    def newest_hour(self) -> int | None: ...
+
+@final
+class History:
+    """Past days, and what they teach. A batch of arrays is little-endian, packed."""
+
+    def __new__(cls, *, rounds: int = 48, exposures: tuple[float, float, float] = ...) -> History:
+        """Return an empty history; three slots are seen 1, .8 and .48 of the time."""
+    def add_day(self, campaigns: list[tuple[int, Buffer, Buffer, Buffer]]) -> None:
+        """Add the newest day: identity, worths <f4, prices <f8 (three each), bounds <u4."""
+    def snapshot(self) -> bytes:
+        """Return the whole history, checksummed."""
+    @staticmethod
+    def restore(snapshot: Buffer) -> History:
+        """Return the history a snapshot was taken of. Raises CoreError where it is damaged."""
+    @property
+    def days(self) -> int: ...
+    @property
+    def rounds(self) -> int: ...
+    @property
+    def opportunities(self) -> float: ...
+    @property
+    def profile(self) -> list[float]: ...
+    @property
+    def dayparts(self) -> list[int]: ...
+
+@final
+class Plan:
+    """What is planned for a round. Arrays are <f8; money of one opportunity is in units."""
+
+    @property
+    def shadow_price(self) -> float: ...
+    @property
+    def bound(self) -> str: ...
+    @property
+    def probability(self) -> float: ...
+    @property
+    def bids(self) -> list[bytes]: ...
+    @property
+    def round_spend_micros(self) -> list[int]: ...
+    @property
+    def day_spend_micros(self) -> list[int]: ...
+    @property
+    def day_conversions(self) -> float: ...
+    @property
+    def shadow_prices(self) -> bytes: ...
+    @property
+    def conversions(self) -> bytes: ...
+    @property
+    def spend(self) -> bytes: ...
+
+@final
+class Planner:
+    """One campaign's day on all its platforms; `engine.core.planner` says more."""
+
+    def __new__(
+        cls,
+        history: History | None,
+        *,
+        budget_micros: int,
+        target_micros: int,
+        platforms: list[tuple[int, float]],
+        goal: str = "hard",
+        first_price: bool = False,
+        pacing: tuple[float, float, float] | None = None,
+        unit_micros: int = 1000000,
+        rounds: int = 48,
+    ) -> Planner: ...
+    def decide(
+        self,
+        round: int,  # noqa: A002
+        worths: list[Buffer],
+        sigmas: list[Buffer] | None = None,
+        counts: list[Buffer] | None = None,
+    ) -> Plan: ...
+    def observe(
+        self,
+        round: int,  # noqa: A002
+        platform: int,
+        *,
+        prices: Buffer,
+        worths: Buffer,
+        bids: Buffer,
+        paid: Buffer,
+        won: Buffer,
+        exposed: Buffer,
+        cost_micros: int,
+    ) -> None: ...
+    def restate(
+        self, platform: int, opportunities: float, conversions: float, spend_micros: int
+    ) -> None: ...
+    def set_response(self, platform: int, curve: ResponseCurve | None) -> None: ...
+    def set_budget(self, budget_micros: int) -> None: ...
+    def snapshot(self) -> bytes: ...
+    @staticmethod
+    def restore(history: History | None, snapshot: Buffer) -> Planner: ...
+    @property
+    def platforms(self) -> int: ...
+
+@final
+class ResponseCurve:
+    """What bids bring and cost where only clicks and spend at the bids in force are seen.
+
+    Log clicks per opportunity and log CPC are lines over log bid, ridge towards a platform's prior,
+    that never fall; older observations are forgotten. Money in units.
+    """
+
+    def __new__(
+        cls,
+        *,
+        bid: float,
+        click_rate: float,
+        cpc: float,
+        click_slope: float = 1.0,
+        cpc_slope: float = 0.8,
+        weight: float = 10.0,
+    ) -> ResponseCurve:
+        """Return the curve of a prior: what a usual bid brings, and by which powers of the bid."""
+    def observe(self, bid: float, opportunities: float, clicks: float, spend: float) -> None:
+        """Count in what a bid brought over a stretch of time."""
+    def click_rate(self, bid: float) -> float:
+        """Return expected clicks per opportunity."""
+    def cpc(self, bid: float) -> float:
+        """Return the expected CPC, at most the bid."""
+    def uncertainty(self, bid: float) -> tuple[float, float]:
+        """Return the standard deviations of the logarithms of click rate and CPC."""
+    def landscape(self) -> tuple[bytes, bytes]:
+        """Return expected clicks and cost of one opportunity at every bid of the lattice, <f8."""

@@ -35,6 +35,15 @@ pub enum CoreError {
         /// The number.
         found: f64,
     },
+    /// A number with a fraction was outside its range.
+    RealOutOfRange {
+        /// The name of the number.
+        what: &'static str,
+        /// The range, in words that follow "must be".
+        wanted: &'static str,
+        /// The number.
+        found: f64,
+    },
     /// There is no such window.
     UnknownSlot {
         /// How many windows there are.
@@ -148,6 +157,11 @@ impl fmt::Display for CoreError {
         match self {
             Self::Capacity { found } => write!(f, "capacity must be 2 to 127, was {found}"),
             Self::OutOfRange {
+                what,
+                wanted,
+                found,
+            } => write!(f, "{what} must be {wanted}, was {found}"),
+            Self::RealOutOfRange {
                 what,
                 wanted,
                 found,

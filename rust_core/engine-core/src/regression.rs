@@ -178,6 +178,21 @@ impl Line {
         Some((variance / self.usual_clicks).sqrt() / self.unit)
     }
 
+    /// Returns the slope, for each tick.
+    #[must_use]
+    pub fn slope_per_tick(&self) -> f64 {
+        self.slope
+    }
+
+    /// Returns the slope's standard error: σ / √Σw(t−t̄)². `None` where the line is level, or no
+    /// degree of freedom is left to tell it.
+    #[must_use]
+    pub fn slope_error_per_tick(&self) -> Option<f64> {
+        let variance = self.variance.filter(|_| self.determinant > 0.0)?;
+        let moment = self.determinant / nearest(self.clicks);
+        Some((variance / moment).sqrt() / self.unit)
+    }
+
     /// Returns the mean rate of the window: Σ y / Σ w.
     #[must_use]
     pub fn mean(&self) -> f64 {

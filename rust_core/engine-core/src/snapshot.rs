@@ -366,7 +366,7 @@ impl Campaign {
 
 /// Returns a 64-bit checksum: FNV-1a over words of eight bytes, folded once more so that the upper
 /// bits reach the lower. It finds damage; it is no signature.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let start = 0xCBF2_9CE4_8422_2325 ^ bytes.len() as u64;
     let step = |sum: u64, word: u64| {
         let mixed = (sum ^ word).wrapping_mul(0x0000_0100_0000_01B3);

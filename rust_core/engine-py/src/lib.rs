@@ -4,6 +4,8 @@ mod book;
 mod errors;
 mod forecast;
 mod input;
+mod outlook;
+mod planner;
 mod window;
 
 use engine_core::verdict::{ACTIONS, BINDINGS};
@@ -29,5 +31,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<book::Ingested>()?;
     module.add_class::<book::Round>()?;
     module.add_class::<book::Book>()?;
+    module.add_class::<outlook::Expected>()?;
+    module.add_class::<outlook::SeasonalForecaster>()?;
+    module.add_class::<planner::History>()?;
+    module.add_class::<planner::Plan>()?;
+    module.add_class::<planner::Planner>()?;
+    module.add_class::<planner::ResponseCurve>()?;
     module.add_class::<window::Window>()
 }
