@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types core check bench format clean
+.PHONY: help setup demo test lint types core check bench bench-quality format clean
 
 help: ## list these verbs
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 setup: $(VENV)/.ready ## create .venv, build the core, install everything
 
@@ -49,6 +49,9 @@ check: lint types core test ## everything CI runs, but for the short demo
 bench: setup ## the hot paths: criterion on the core, pytest-benchmark on the border
 	cargo bench --locked
 	$(BIN)/python -m pytest bench/boundary --benchmark-only
+
+bench-quality: setup ## decisions and forecasts against baselines and the hindsight optimum; two minutes
+	$(BIN)/python -m bench.quality bench/quality/data an_dev --history bench/quality/data --out bench/quality $(ARGS)
 
 format: setup ## rewrite in the house style
 	$(BIN)/ruff check --fix-only --quiet .

@@ -1,0 +1,1 @@
+"""Bidding decision-quality: the engine's planner and forecaster against baselines and hindsight."""
