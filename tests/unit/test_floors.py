@@ -12,9 +12,9 @@ FLOORS = [
     {"errors", "clock", "_core"},
     {"domain"},
     {"core"},
-    {"market", "reports"},
+    {"market", "reports", "backtest"},
     {"messaging", "fleet"},
-    {"worker", "simulation", "campaigns"},
+    {"worker", "simulation", "campaigns", "logs"},
     {"wiring"},
     {"cli"},
 ]

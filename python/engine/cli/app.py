@@ -10,7 +10,8 @@ __all__ = ["COMMANDS", "application"]
 _RUN = Group("Run", sort_key=1)
 _FEED = Group("Feed", sort_key=2)
 _WATCH = Group("Watch and steer", sort_key=3)
-_ELSE = Group("Else", sort_key=4)
+_TRY = Group("Try out", sort_key=4)
+_ELSE = Group("Else", sort_key=5)
 
 # Where, under which name, and in a line what for. A module that cannot be imported breaks its own
 # command and no other.
@@ -25,6 +26,24 @@ _COMMANDS = (
     (_RUN, "market", "engine.cli.market:command", "Simulate the ad platforms."),
     (_FEED, "publish", "engine.cli.publish:command", "Publish campaigns from files."),
     (_FEED, "metrics", "engine.cli.metrics:command", "Publish samples of metrics from files."),
+    (
+        _TRY,
+        "backtest",
+        "engine.cli.backtest:command",
+        "Run the engine over a log of your own.",
+    ),
+    (
+        _TRY,
+        "replay",
+        "engine.cli.replay:command",
+        "Decide recorded rounds again, to the bit or otherwise.",
+    ),
+    (
+        _TRY,
+        "forecast",
+        "engine.cli.forecast:command",
+        "Say what a budget is expected to bring.",
+    ),
     (_WATCH, "list", "engine.cli.listing:list_command", "List campaigns."),
     (_WATCH, "show", "engine.cli.listing:show_command", "Show a campaign and its newest decision."),
     (_WATCH, "decisions", "engine.cli.decisions:command", "Print decisions, as they are made."),

@@ -186,11 +186,16 @@ class LogCampaigns:
 
     @asynccontextmanager
     async def follow(
-        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+        self,
+        deliver: Deliver,
+        *,
+        partitions: Sequence[int] | None = None,
+        after: int | None = 0,
+        history: bool = False,
     ) -> AsyncIterator[Follower]:
         filters = _filters(subjects.campaign_subject, partitions)
         async with self._log.follow(
-            deliver, filters=filters, after=after, newest_only=after == 0
+            deliver, filters=filters, after=after, newest_only=after == 0 and not history
         ) as follower:
             yield follower
 

@@ -130,9 +130,17 @@ class CampaignTable(Protocol):
         ...
 
     def follow(
-        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+        self,
+        deliver: Deliver,
+        *,
+        partitions: Sequence[int] | None = None,
+        after: int | None = 0,
+        history: bool = False,
     ) -> AbstractAsyncContextManager[Follower]:
-        """Deliver entries as they are written; from 0, at least the newest of every campaign."""
+        """Deliver entries as they are written; from 0, at least the newest of every campaign.
+
+        `history`: from 0 too, everything that is kept.
+        """
         ...
 
 

@@ -30,6 +30,7 @@ class Engine:
 
     def __call__(self, *arguments: str | Path) -> Result:
         self._capsys.readouterr()
+        self.server.stir()  # what waited for it did so on the loop of the command before
         code = run([str(argument) for argument in arguments])
         return Result(code, *self._capsys.readouterr())
 

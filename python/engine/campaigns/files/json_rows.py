@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from engine.campaigns.files.rows import Path, Problem, Row, shown
+from engine.campaigns.files.rows import BESIDE, Path, Problem, Row, shown
 
 __all__ = ["Decoder", "json_problem", "json_rows"]
 
@@ -101,7 +101,7 @@ class _Document:
 
     def _strangers(self, value: object, start: int) -> Iterator[Problem]:
         for key in value if isinstance(value, dict) else ():
-            if key != self._top and key != "$schema" and not key.startswith("x-"):
+            if key not in (self._top, BESIDE, "$schema") and not key.startswith("x-"):
                 offset = _key_offset(self._text, start, (key,)) or start
                 yield self._problem(offset, f"{self._top} alone at the top", repr(key))
 

@@ -5,10 +5,13 @@ from decimal import Decimal
 
 import msgspec
 
-__all__ = ["Columns", "Path", "Problem", "Row", "shown"]
+__all__ = ["BESIDE", "Columns", "Path", "Problem", "Row", "shown"]
 
 Path = tuple[str, ...]
 """Where a field is within its row: ("flight", "ends_at")."""
+
+BESIDE = "columns"
+"""What may stand beside the list of campaigns: how a backtest reads the log's columns."""
 
 LONGEST_SHOWN = 60
 

@@ -19,7 +19,15 @@ def schema() -> dict[str, Any]:
             campaigns,
             {
                 "type": "object",
-                "properties": {"$schema": {"type": "string"}, "campaigns": campaigns},
+                "properties": {
+                    "$schema": {"type": "string"},
+                    "campaigns": campaigns,
+                    "columns": {
+                        "type": "object",
+                        "additionalProperties": {"type": "string"},
+                        "description": "Columns of a log, for engine backtest.",
+                    },
+                },
                 "patternProperties": {"^x-": {}},
                 "required": ["campaigns"],
                 "additionalProperties": False,

@@ -1,0 +1,139 @@
+"""`engine forecast`: what a budget is expected to bring."""
+
+import difflib
+from decimal import Decimal
+
+from engine.backtest.expectation import Expectation, PlatformExpectation, Quantity, expect
+from engine.cli.output import as_json, complain, say
+from engine.cli.session import AsJson, Nats, Session, run
+from engine.domain.campaign import Definition
+from engine.domain.money import MICROS, to_micros
+from engine.errors import ConfigError, DefinitionError
+from engine.wiring import load
+from engine.worker.recorded import outlooks_of
+from engine.worker.settings import WorkerSettings
+
+__all__ = ["command"]
+
+DONE, TOO_THIN = 0, 1
+DAY_S = 86_400.0
+LONGEST_DAYS = 366.0
+
+
+def command(
+    campaign: str,
+    *,
+    budget: str,
+    days: float | None = None,
+    json: AsJson = False,
+    nats: Nats = None,
+) -> int:
+    """Say what a budget is expected to bring a campaign, from what the fleet has recorded.
+
+    Spend, clicks, conversions, value and CPA, each with a 95 % interval. Money goes first where it
+    brings most; beyond the traffic that was seen, more money brings nothing more. The exit code is
+    1 where nothing was seen to conclude from.
+
+    Parameters
+    ----------
+    campaign
+        The campaign's id.
+    budget
+        How much, in the campaign's currency.
+    days
+        For how long; what is left of the campaign's flight where not given.
+    """
+    micros = _amount(budget)
+    if days is not None and not 0 < days <= LONGEST_DAYS:
+        raise ConfigError(f"--days: above 0, up to {LONGEST_DAYS:g}, found {days:g}")
+    settings = load(WorkerSettings)
+
+    async def work(session: Session) -> int:
+        definition = await _definition(session, campaign)
+        length = days if days is not None else _left(definition, session.clock.now())
+        outlooks = await outlooks_of(
+            definition, broker=session.broker, clock=session.clock, settings=settings
+        )
+        found = expect(
+            outlooks,
+            budget_micros=micros,
+            days=length,
+            value_micros=definition.conversion_value_micros,
+        )
+        if json:
+            as_json({"campaign": campaign, "currency": definition.currency, "expected": found})
+        else:
+            _say(definition, found)
+        return DONE if found.platforms else TOO_THIN
+
+    return run(work, nats=nats)
+
+
+def _amount(text: str) -> int:
+    try:
+        micros = to_micros(Decimal(text) if text.isascii() and text.isdigit() else text)
+    except ValueError as error:
+        raise ConfigError(f"--budget: {error}") from None
+    if micros <= 0:
+        raise ConfigError(f"--budget: an amount above 0, found {text!r}")
+    return micros
+
+
+async def _definition(session: Session, campaign: str) -> Definition:
+    stored = await session.repository.get(campaign)
+    if stored is not None:
+        return stored.campaign.definition
+    known = [one.campaign.definition.id async for one in session.repository.all()]
+    near = difflib.get_close_matches(campaign, known, n=1, cutoff=0.6)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise DefinitionError("campaign", f"a published campaign{hint}", campaign)
+
+
+def _left(definition: Definition, now: float) -> float:
+    """Return the days of the flight that are left; all of them before it, one after it."""
+    flight = definition.flight
+    left = flight.ends_at - max(now, flight.starts_at)
+    return left / DAY_S if left > 0 else 1.0
+
+
+def _say(definition: Definition, found: Expectation) -> None:
+    unit = definition.currency
+    if not found.platforms:
+        complain(f"{definition.id}: nothing was seen yet that a forecast could be made from")
+        return
+    if found.thin:
+        complain(f"{definition.id}: data are thin ({'; '.join(found.thin)}): do not rely on this")
+    say(f"{definition.id}: {_money(found.budget_micros)} {unit} over {found.days:.3g} days")
+    say(f"  {'spend':<12} {_money(found.spend_micros)} {unit}")
+    say(f"  {'clicks':<12} {_count(found.clicks)}")
+    say(f"  {'conversions':<12} {_count(found.conversions)}")
+    if found.value_micros is not None:
+        say(f"  {'value':<12} {_amount_of(found.value_micros, unit)}")
+    if found.cpa_micros is not None:
+        say(f"  {'CPA':<12} {_amount_of(found.cpa_micros, unit)}")
+    for one in found.platforms:
+        say(_platform(one))
+    if found.spend_micros < found.budget_micros:
+        most = _money(found.most_spend_micros)
+        say(f"  the traffic seen takes {most} {unit}: more money is not expected to bring more")
+
+
+def _platform(one: PlatformExpectation) -> str:
+    return (
+        f"  {one.platform}: {_money(one.spend_micros)} of at most {_money(one.most_spend_micros)}, "
+        f"CPC {one.cpc_micros / MICROS:.4f}, CVR {one.cvr:.4f}, unsure by "
+        f"CVR {one.cvr_uncertainty:.0%}, CPC {one.cpc_uncertainty:.0%}, "
+        f"traffic {one.traffic_uncertainty:.0%}"
+    )
+
+
+def _money(micros: float) -> str:
+    return f"{micros / MICROS:,.2f}"
+
+
+def _count(found: Quantity) -> str:
+    return f"{found.value:,.1f} ({found.low:,.1f} to {found.high:,.1f})"
+
+
+def _amount_of(found: Quantity, unit: str) -> str:
+    return f"{_money(found.value)} ({_money(found.low)} to {_money(found.high)}) {unit}"

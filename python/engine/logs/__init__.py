@@ -1,0 +1,1 @@
+"""People's own logs, read through duckdb."""

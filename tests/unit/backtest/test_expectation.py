@@ -1,0 +1,87 @@
+"""What a budget is expected to bring: more for more, up to the traffic seen."""
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from engine.backtest.expectation import Expectation, Outlook, expect
+
+GOOD = Outlook(
+    platform="google",
+    clicks=4_800,
+    conversions=240.0,
+    spend_micros=2_400_000_000,
+    seconds=86_400.0,
+    traffic_spread=0.1,
+    cpc_micros=500_000.0,
+    cpc_low_micros=400_000.0,
+    cpc_high_micros=600_000.0,
+    confidence=0.8,
+)
+DEAR = msgspec.structs.replace(GOOD, platform="meta", conversions=60.0)
+
+
+def expected(budget: float, *outlooks: Outlook, days: float = 1.0) -> Expectation:
+    return expect(
+        outlooks or (GOOD, DEAR),
+        budget_micros=round(budget * 1e6),
+        days=days,
+        value_micros=20_000_000,
+    )
+
+
+def test_more_money_never_brings_less_and_stays_where_the_traffic_ends() -> None:
+    found = [expected(budget) for budget in (10, 100, 1_000, 2_400, 3_000, 4_800, 9_000, 99_000)]
+    for less, more in pairwise(found):
+        assert more.conversions.value >= less.conversions.value
+        assert more.spend_micros >= less.spend_micros
+    assert found[-1].spend_micros == found[-2].spend_micros == 4_800_000_000
+    assert found[-1].conversions == found[-2].conversions
+
+
+def test_each_unit_more_brings_no_more_than_the_one_before() -> None:
+    won = [expected(500.0 * step).conversions.value for step in range(12)]
+    gained = [more - less for less, more in pairwise(won)]
+    assert all(more <= less + 1e-9 for less, more in pairwise(gained))
+
+
+def test_money_goes_first_where_it_brings_most() -> None:
+    by_name = {one.platform: one.spend_micros for one in expected(1_000).platforms}
+    assert by_name == {"google": 1_000_000_000, "meta": 0}
+
+
+def test_fewer_conversions_seen_make_the_interval_wider() -> None:
+    few = msgspec.structs.replace(
+        GOOD, clicks=480, conversions=24.0, spend_micros=240_000_000, seconds=8_640.0
+    )
+    sure, unsure = expected(200, GOOD), expected(200, few)
+    won, less_sure = sure.conversions, unsure.conversions
+    assert less_sure.value == pytest.approx(won.value, rel=0.1)
+    assert less_sure.high / less_sure.low > won.high / won.low
+    assert unsure.platforms[0].cvr_uncertainty > 2 * sure.platforms[0].cvr_uncertainty
+
+
+def test_the_interval_is_around_what_is_expected() -> None:
+    found = expected(1_000)
+    for quantity in (found.clicks, found.conversions, found.value_micros, found.cpa_micros):
+        assert quantity is not None
+        assert 0 < quantity.low < quantity.value < quantity.high
+
+
+def test_thin_data_say_why() -> None:
+    thin = msgspec.structs.replace(GOOD, clicks=12, conversions=1.0, seconds=600.0)
+    assert expected(1_000, thin).thin == (
+        "12 clicks, wanted 100",
+        "1 conversions, wanted 5",
+        "10 minutes of samples, wanted 60",
+    )
+    assert expected(1_000).thin == ()
+
+
+def test_a_campaign_that_nothing_was_seen_of_is_expected_nothing() -> None:
+    unseen = msgspec.structs.replace(GOOD, clicks=0, conversions=0.0, spend_micros=0, seconds=0.0)
+    found = expected(1_000, unseen)
+    assert found.platforms == ()
+    assert found.conversions.value == 0.0
+    assert found.cpa_micros is None
