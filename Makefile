@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types core check bench bench-quality format clean
+.PHONY: help setup demo test lint types core check drill drill-teeth bench bench-quality format clean
 
 help: ## list these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -45,6 +45,15 @@ core: ## the Rust core's own tests; needs no Python
 	cargo test --locked
 
 check: lint types core test ## everything CI runs, but for the short demo
+
+MINUTES ?= 1
+DRILL   := PYTHONPATH=tests $(BIN)/python -m drill
+
+drill: setup ## real faults on real processes, then the streams are read back: make drill MINUTES=30
+	@$(DRILL) --minutes $(MINUTES) --picture target/drill.svg $(ARGS)
+
+drill-teeth: setup ## the drill on workers without the fence: it must fail
+	@$(DRILL) --servers 1 --minutes 0.25 --faults worker_stop --toothless $(ARGS)
 
 bench: setup ## the hot paths: criterion on the core, pytest-benchmark on the border
 	cargo bench --locked

@@ -1,4 +1,4 @@
-"""A TCP proxy with faults: answers swallowed, connections cut."""
+"""A TCP proxy with faults: answers swallowed, connections cut, links that are slow or silent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,15 +14,22 @@ class Proxy:
         self.url = ""
         self.swallows_answers = False  # server → client; the client's bytes still arrive
         self.swallows_requests = False  # client → server
+        self.delay_s = 0.0  # for each piece of data, either way
         self._port = port
         self._writers: set[asyncio.StreamWriter] = set()
         self._clients: set[asyncio.StreamWriter] = set()
         self._stalled: set[asyncio.StreamWriter] = set()
         self._for_ever = asyncio.Event()
+        self._passes = asyncio.Event()
+        self._passes.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection until either side ends it."""
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:  # the server is down: so are we
+            writer.transport.abort()
+            return
         self._writers |= {writer, back}
         self._clients.add(writer)
         ways = [
@@ -52,6 +59,17 @@ class Proxy:
         """
         self._stalled |= self._writers
 
+    def swallow(self) -> None:
+        """Be a black hole: connections stand and are taken, and nothing arrives on them.
+
+        What was sent meanwhile arrives after `heal`, as TCP sends again what was not acknowledged.
+        """
+        self._passes.clear()
+
+    def heal(self) -> None:
+        """Carry again what `swallow` held up."""
+        self._passes.set()
+
     def say(self, data: bytes) -> None:
         """Say something to every client in the server's name."""
         for writer in self._clients:
@@ -64,6 +82,9 @@ class Proxy:
             while data := await reader.read(65536):
                 if writer in self._stalled:
                     await self._for_ever.wait()
+                await self._passes.wait()
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 swallowed = self.swallows_answers if is_answer else self.swallows_requests
                 if not swallowed:
                     writer.write(data)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +29,7 @@ from engine.clock import Clock, SystemClock
 from engine.domain.ids import PARTITIONS
 from engine.errors import ConfigError, EngineError
 from engine.market.demo import demo_campaigns
+from engine.messaging.cluster import embedded_cluster
 from engine.messaging.embedded import EmbeddedServer, embedded_server
 from engine.messaging.ports import Broker
 from engine.reports.summary import Summary
@@ -59,6 +60,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     interval: float
     step: float
     day_seconds: float
+    servers: int = 1
     snapshot: Path | None = None
 
 
@@ -71,6 +73,7 @@ def command(
     interval: float = 2.0,
     step: float = 1.0,
     day_seconds: float = 60.0,
+    cluster: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
     store: Path | None = None,
     keep: Annotated[bool, Parameter(negative="")] = False,
@@ -98,6 +101,8 @@ def command(
         Seconds between two reports of a platform.
     day_seconds: float
         How long a day of the market's traffic takes.
+    cluster: bool
+        Run three nats-servers with three copies of everything; kill one, and the rest goes on.
     json: bool
         Print the result as one JSON object, the last line of stdout.
     store: Path
@@ -115,6 +120,7 @@ def command(
         interval=interval,
         step=step,
         day_seconds=day_seconds,
+        servers=3 if cluster else 1,
         snapshot=snapshot,
     )
     _check(settings)
@@ -152,17 +158,21 @@ class Demo:
         fleet = Fleet(logs=self._directory / "logs", clock=self._clock)
         with self._stopped_by_signals(fleet):
             async with (
-                embedded_server(self._directory / "nats", clock=self._clock) as server,
-                open_broker(server.url, name="demo") as broker,
+                self._servers() as servers,
+                open_broker(
+                    ",".join(server.url for server in servers),
+                    name="demo",
+                    replicas=len(servers),  # the workers and the market find the streams made
+                ) as broker,
                 fleet,
             ):
-                self._url = server.url
+                self._url = ",".join(server.url for server in servers)
                 watch = Watch(broker=broker, clock=self._clock)
                 async with watch.following():
                     await self._start(fleet, watch)
                     await self._publish(broker)
                     self._began = self._clock.monotonic()
-                    await self._show(fleet, watch, _Keeper(server, broker, self._clock))
+                    await self._show(fleet, watch, _Keeper(servers, broker, self._clock))
                     seconds = self._clock.monotonic() - self._began
                 self._say("stopping the workers, then the market")
                 failed = [child.name for child in fleet.children if child.exit_code]
@@ -178,6 +188,17 @@ class Demo:
                     duration_s=seconds,
                     interval_ms=round(self._settings.interval * 1000),
                 )
+
+    @asynccontextmanager
+    async def _servers(self) -> AsyncIterator[Sequence[EmbeddedServer]]:
+        """Run the broker: one nats-server, or a cluster of them."""
+        store, size = self._directory / "nats", self._settings.servers
+        if size == 1:
+            async with embedded_server(store, clock=self._clock) as server:
+                yield (server,)
+        else:
+            async with embedded_cluster(store, size=size, clock=self._clock) as cluster:
+                yield cluster.servers
 
     async def _start(self, fleet: Fleet, watch: Watch) -> None:
         settings = self._settings
@@ -314,24 +335,29 @@ class Demo:
 class _Keeper:
     """Starts the broker again where it has died or hangs: the others wait for it."""
 
-    def __init__(self, server: EmbeddedServer, broker: Broker, clock: Clock) -> None:
-        self._server = server
+    def __init__(self, servers: Sequence[EmbeddedServer], broker: Broker, clock: Clock) -> None:
+        self._servers = servers
         self._broker = broker
         self._clock = clock
-        self._seen = clock.monotonic()
+        self._seen = dict.fromkeys(servers, clock.monotonic())
 
     async def look(self) -> None:
-        """See whether it answers; after two seconds without, end what is left of it and start it.
+        """See which servers live; after two seconds without, end what is left and start it again.
 
-        Raises BrokerError where it does not come up again.
+        A server alone is taken for dead where it does not answer; one of a cluster where its
+        process has ended, for the others answer in its place.
+
+        Raises BrokerError where one does not come up again.
         """
-        now = self._clock.monotonic()
-        if self._broker.is_connected:
-            self._seen = now
-        elif now - self._seen >= _SILENT_SECONDS:
-            await self._server.kill()
-            await self._server.start()
-            self._seen = self._clock.monotonic()
+        for server in self._servers:
+            now = self._clock.monotonic()
+            is_alone = len(self._servers) == 1
+            if self._broker.is_connected if is_alone else server.is_running:
+                self._seen[server] = now
+            elif now - self._seen[server] >= _SILENT_SECONDS:
+                await server.kill()
+                await server.start()
+                self._seen[server] = self._clock.monotonic()
 
 
 def _check(settings: DemoSettings) -> None:

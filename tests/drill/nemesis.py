@@ -1,0 +1,251 @@
+"""What befalls the fleet: one fault after another, chosen by a seed, each written down."""
+
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import structlog
+
+from drill.fleet import DrillFleet, DrillWorker
+from drill.spender import Spender
+from engine.clock import Clock
+from engine.messaging import subjects, wire
+from engine.messaging.embedded import EmbeddedServer
+from engine.messaging.link import Link
+
+__all__ = ["TAKES_OVER", "WEIGHTS", "Fault", "Nemesis"]
+
+WEIGHTS = {
+    "worker_kill": 4,  # kill -9
+    "worker_stop": 3,  # SIGSTOP, later SIGCONT: it comes back and believes it owns everything
+    "worker_term": 2,  # SIGTERM: it gives back what it has
+    "black_hole": 2,  # nothing arrives, either way; held up data arrives later
+    "slow_link": 1,
+    "clock_jump": 2,
+    "broker_kill": 2,
+    "broker_stop": 2,
+    "full_stream": 1,  # snapshots are refused
+    "no_snapshots": 1,  # all snapshots are gone, and a worker with them
+    "kill_in_outage": 1,  # a worker and the broker at the same time
+}
+TAKES_OVER = frozenset({"worker_kill", "worker_stop", "worker_term", "black_hole"})
+"""The faults after which another worker goes on: what fail-over is measured over."""
+RECOVERY_S = 30.0
+LOOK_S = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+class Fault(msgspec.Struct, kw_only=True):
+    """One fault. Times are epoch seconds, of the machine's clock."""
+
+    kind: str
+    at: float
+    over_at: float = 0.0  # when its cause was gone: process there again, link whole, …
+    target: str = ""  # the worker's or the server's name
+
+
+class Nemesis:
+    """Faults without pause but for recovery. `run` goes on until a time has come."""
+
+    def __init__(
+        self,
+        *,
+        fleet: DrillFleet,
+        servers: Sequence[EmbeddedServer],
+        spender: Spender,
+        link: Link,
+        clock: Clock,
+        seed: int,
+        kinds: Sequence[str] = (),
+    ) -> None:
+        self.faults: list[Fault] = []
+        self.not_recovered: list[Fault] = []
+        self._fleet = fleet
+        self._servers = servers
+        self._spender = spender
+        self._link = link
+        self._clock = clock
+        self._random = random.Random(seed)
+        self._kinds = list(kinds) or list(WEIGHTS)
+        self._bag: list[str] = []
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many faults of each kind there were."""
+        return dict(sorted(Counter(fault.kind for fault in self.faults).items()))
+
+    async def run(self, seconds: float) -> None:
+        """Do harm for some seconds; the last fault is recovered from when this returns."""
+        until = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < until:
+            kind = self._next()
+            fault = Fault(kind=kind, at=self._clock.now())
+            self.faults.append(fault)
+            do: Callable[[Fault], Awaitable[None]] = getattr(self, f"_{kind}")
+            await do(fault)
+            fault.over_at = self._clock.now()
+            _log.info("fault", kind=kind, target=fault.target, seconds=fault.over_at - fault.at)
+            if not await self.recovered():
+                _log.error("not_recovered", kind=kind, target=fault.target)
+                self.not_recovered.append(fault)
+            await self._clock.sleep(self._random.uniform(0.1, 0.6))
+
+    async def recovered(self) -> bool:
+        """Wait until every partition decides again and every worker has some; False if never."""
+        since = self._clock.monotonic()
+        names = {worker.name for worker in self._fleet.workers if worker.is_running}
+        spender = self._spender
+        while self._clock.monotonic() < since + RECOVERY_S:
+            is_decided = all(
+                spender.decided_at.get(number, 0.0) > since and spender.decided_by[number] in names
+                for number in spender.partitions
+            )
+            if is_decided and names <= set(spender.decided_by.values()):
+                return True
+            await self._clock.sleep(LOOK_S)
+        return False
+
+    def _next(self) -> str:
+        """Draw from a bag that holds each kind as often as its weight.
+
+        Each kind comes once before any comes twice, so that a short run has as many as it can.
+        """
+        if not self._bag:
+            kinds = self._random.sample(self._kinds, len(self._kinds))
+            turns = range(max(WEIGHTS[kind] for kind in kinds))
+            self._bag = [kind for turn in turns for kind in kinds if WEIGHTS[kind] > turn]
+        return self._bag.pop(0)
+
+    def _worker(self, fault: Fault) -> DrillWorker:
+        """Choose a worker; the fault begins now."""
+        worker = self._random.choice([one for one in self._fleet.workers if one.is_running])
+        fault.target, fault.at = worker.name, self._clock.now()
+        return worker
+
+    async def _some_time(self, least: float, most: float) -> None:
+        await self._clock.sleep(self._random.uniform(least, most))
+
+    # workers
+
+    async def _worker_kill(self, fault: Fault) -> None:
+        worker = self._worker(fault)
+        worker.send(signal.SIGKILL)
+        await worker.ended()
+        await self._some_time(0.8, 1.5)
+        await self._fleet.start(worker)
+
+    async def _worker_stop(self, fault: Fault) -> None:
+        worker = self._worker(fault)
+        worker.send(signal.SIGSTOP)
+        try:
+            await self._some_time(1.0, 2.5)
+        finally:
+            worker.send(signal.SIGCONT)
+
+    async def _worker_term(self, fault: Fault) -> None:
+        worker = self._worker(fault)
+        worker.send(signal.SIGTERM)
+        await worker.ended()
+        await self._fleet.start(worker)
+
+    async def _clock_jump(self, fault: Fault) -> None:
+        worker = self._worker(fault)
+        seconds = self._random.choice((-600.0, -5.0, -0.7, -0.05, 0.05, 0.7, 5.0, 600.0))
+        worker.jump(seconds)
+        await self._some_time(0.5, 2.0)
+        if self._random.random() < 0.5:
+            worker.send(signal.SIGKILL)  # others take up a chain with its times
+            await worker.ended()
+            await self._fleet.start(worker)
+        worker.jump(0.0)
+
+    # the network
+
+    async def _black_hole(self, fault: Fault) -> None:
+        worker = self._worker(fault)
+        self._fleet.links.swallow(worker.place)
+        try:
+            await self._some_time(1.0, 4.0)
+        finally:
+            self._fleet.links.heal(worker.place)
+
+    async def _slow_link(self, fault: Fault) -> None:
+        worker = self._worker(fault)
+        self._fleet.links.delay(worker.place, self._random.uniform(0.01, 0.05))
+        await self._some_time(1.0, 2.0)
+        self._fleet.links.delay(worker.place, 0.0)
+
+    # the broker
+
+    async def _server(self, fault: Fault) -> EmbeddedServer:
+        """Choose a server, of a cluster every other time the one that leads the decisions."""
+        server = self._random.choice(self._servers)
+        if len(self._servers) > 1 and self._random.random() < 0.5:
+            leader = await self._leader()
+            server = next((one for one in self._servers if one.name == leader), server)
+        fault.target, fault.at = server.name, self._clock.now()
+        return server
+
+    async def _leader(self) -> str:
+        stream = subjects.DECISIONS_STREAM
+        delivery = await self._link.request(f"$JS.API.STREAM.INFO.{stream}")
+        found = wire.answer(stream, delivery, _Led).cluster
+        return found.leader
+
+    async def _broker_kill(self, fault: Fault) -> None:
+        server = await self._server(fault)
+        await server.kill()
+        await self._some_time(0.1, 1.5)
+        await server.start()
+
+    async def _broker_stop(self, fault: Fault) -> None:
+        server = await self._server(fault)
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            await self._some_time(0.3, 3.0)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+
+    async def _kill_in_outage(self, fault: Fault) -> None:
+        """A worker dies while the broker is away: nobody can know who lives when it is back."""
+        server = await self._server(fault)
+        worker = self._random.choice([one for one in self._fleet.workers if one.is_running])
+        await server.kill()
+        await self._some_time(0.0, 0.5)
+        worker.send(signal.SIGKILL)
+        await worker.ended()
+        await server.start()
+        await self._fleet.start(worker)
+
+    # the cache of snapshots
+
+    async def _full_stream(self, fault: Fault) -> None:
+        subject = f"$JS.API.STREAM.INFO.{subjects.STATE_STREAM}"
+        fault.target = subjects.STATE_STREAM
+        found = wire.answer("stream", await self._link.request(subject), wire.StreamInfo).config
+        await self._update(found | {"max_bytes": 4096, "discard": "new"})
+        try:
+            await self._some_time(1.0, 2.0)
+        finally:
+            await self._update(found)
+
+    async def _no_snapshots(self, fault: Fault) -> None:
+        await self._link.request(f"$JS.API.STREAM.PURGE.{subjects.STATE_STREAM}")
+        await self._worker_kill(fault)
+
+    async def _update(self, config: dict[str, object]) -> None:
+        subject = f"$JS.API.STREAM.UPDATE.{subjects.STATE_STREAM}"
+        answer = await self._link.request(subject, msgspec.json.encode(config), timeout_s=5.0)
+        wire.answer(subject, answer, wire.StreamInfo)
+
+
+class _Cluster(msgspec.Struct, frozen=True):
+    leader: str = ""
+
+
+class _Led(msgspec.Struct, frozen=True):
+    cluster: _Cluster = _Cluster()
