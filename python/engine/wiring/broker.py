@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 import structlog
 
 from engine.clock import Clock, SystemClock
-from engine.errors import BrokerError
-from engine.messaging.nats import connect
-from engine.messaging.ports import Broker
+from engine.errors import BrokerError, ConfigError
+from engine.messaging.credentials import masked
+from engine.messaging.identity import IdentitySettings
+from engine.messaging.nats import NatsBroker, connect
+from engine.messaging.permissions import Role
+from engine.wiring.settings import load
 
 __all__ = ["DEFAULT_NATS", "open_broker"]
 
@@ -27,22 +30,34 @@ async def open_broker(
     *,
     name: str,
     clock: Clock | None = None,
-    provision: bool = True,
-    replicas: int = 1,
+    provision: bool | None = None,
+    replicas: int | None = None,
     patience: float = 0.0,
-) -> AsyncIterator[Broker]:
+    identity: IdentitySettings | None = None,
+    role: Role | None = None,
+) -> AsyncIterator[NatsBroker]:
     """Connect to `url` (None: ENGINE_NATS, or this machine's port 4222), streams provided.
 
-    `patience` is for how many seconds a port that nobody listens on is tried again: the broker of
+    Who may not make streams finds them made (`provision` None), or makes no attempt (False).
+    `identity` is who connects (None: ENGINE_USER and so on); `role` what it must be allowed to do.
+
+    `replicas` is how many copies a stream has that is not there yet (None: ENGINE_REPLICAS, or 1);
+    one that exists keeps what it has.
+
+    `patience` is for how many seconds a port that nobody listens on is tried again, and a cluster
+    without a leader: the broker of
     a fleet that is just starting may be later than its workers. A broker that does answer, and
     refuses or is too old, is not asked twice.
 
     Raises:
+        ConfigError: ENGINE_REPLICAS or the identity makes no sense.
         BrokerError: there is no broker to work with; or, from the body, the connection has ended
             for good (a lost one is made again, for ever).
     """
     url = url or os.environ.get("ENGINE_NATS") or DEFAULT_NATS
     clock = clock or SystemClock()
+    replicas = _replicas() if replicas is None else replicas
+    credentials = (load(IdentitySettings) if identity is None else identity).credentials()
     await _somebody_listens(url, clock=clock, patience=patience)
     reasons: list[str] = []
     try:
@@ -54,13 +69,28 @@ async def open_broker(
                     scope.reschedule(asyncio.get_running_loop().time())
 
             async with connect(
-                url, name=name, clock=clock, replicas=replicas, provision=provision, closed=closed
+                url,
+                name=name,
+                clock=clock,
+                replicas=replicas,
+                provision=provision,
+                closed=closed,
+                credentials=credentials,
+                role=role,
+                patience=patience,
             ) as broker:
                 yield broker
     except TimeoutError:
         if not reasons:
             raise
         raise BrokerError(f"the connection to the broker has ended: {reasons[0]}") from None
+
+
+def _replicas() -> int:
+    found = os.environ.get("ENGINE_REPLICAS", "1")
+    if found not in ("1", "3", "5"):
+        raise ConfigError(f"ENGINE_REPLICAS: 1, 3 or 5, found {found!r}")
+    return int(found)
 
 
 async def _somebody_listens(url: str, *, clock: Clock, patience: float) -> None:
@@ -72,7 +102,7 @@ async def _somebody_listens(url: str, *, clock: Clock, patience: float) -> None:
             return
         if not told:
             told = True
-            _log.warning("broker_awaited", nats=_without_password(url), patience=patience)
+            _log.warning("broker_awaited", nats=masked(url), patience=patience)
         await clock.sleep(AGAIN_S)
 
 
@@ -85,7 +115,3 @@ async def _listens(url: str) -> bool:
         return False
     writer.close()
     return True
-
-
-def _without_password(url: str) -> str:
-    return ",".join(one.rpartition("@")[2] for one in url.split(","))

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from engine.errors import ConfigError, EngineError
+from engine.messaging.credentials import masked
 
 __all__ = ["Service", "run_service", "stopped_by_signals"]
 
@@ -67,7 +68,7 @@ def _leave(_number: int, _frame: object) -> None:
 
 
 def _said(name: str, error: BaseException) -> int:
-    print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - a person started it, and reads this
+    print(f"{name}: {masked(str(error))}", file=sys.stderr)  # noqa: T201 - a person started it, and reads this
     return 2 if isinstance(error, ConfigError) else 1
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from engine.errors import ConfigError
+from engine.messaging.credentials import has_password, masked
 
 __all__ = ["PREFIX", "load", "read_file"]
 
@@ -105,6 +106,9 @@ def _from_environ(environ: Mapping[str, str], fields: Mapping[str, object]) -> G
 def _from_flags(flags: Mapping[str, object]) -> Given:
     for name, value in flags.items():
         if value is not None:
+            if isinstance(value, str) and has_password(value):
+                where = "the environment (ENGINE_PASSWORD_FILE) or the file of settings"
+                raise ConfigError(f"--{name}: an address without a password, which is for {where}")
             yield name, f"--{name.replace('_', '-')}", value, isinstance(value, str)
 
 
@@ -118,10 +122,22 @@ def _convert(kind: object, where: str, value: object, *, is_text: bool) -> objec
         converted = msgspec.convert(value, cast("Any", kind), strict=not is_text)
     except msgspec.ValidationError as error:
         wanted = _description(kind) or str(error)
-        raise ConfigError(f"{where}: {wanted}, found {value!r}") from error
+        raise ConfigError(f"{where}: {wanted}, found {_shown(kind, value)}") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise ConfigError(f"{where}: {_description(kind) or 'a finite number'}, found {value!r}")
     return converted
+
+
+def _shown(kind: object, value: object) -> str:
+    """Return a refused value, as far as it may be shown."""
+    return "***" if _is_secret(kind) else masked(repr(value))
+
+
+def _is_secret(kind: object) -> bool:
+    metas = (meta for meta in getattr(kind, "__metadata__", ()) if isinstance(meta, msgspec.Meta))
+    return any((meta.extra or {}).get("secret") for meta in metas) or any(
+        _is_secret(inner) for inner in typing.get_args(kind)
+    )
 
 
 def _description(kind: object) -> str | None:

@@ -44,7 +44,7 @@ def test_headers_are_one_line_and_read_back_whole() -> None:
     reason = "wanted: a\r\nfound: ü, 100 %"
     written = letter("feed", reason, b"p")
     assert all(text.isascii() and "\n" not in text for text in written.headers.values())
-    assert dead_letter(7, written.headers, written.payload) == (7, "feed", reason, b"p")
+    assert dead_letter(7, written.headers, written.payload) == (7, "feed", reason, b"p", 0.0)
 
 
 def test_a_large_payload_is_cut_and_the_reason_says_so() -> None:

@@ -25,6 +25,7 @@ def test_the_reply_subject_tells_position_and_lag_with_a_domain_and_without() ->
         ('{"code":503,"err_code":10008,"description":"temporarily unavailable"}', UnansweredError),
         ('{"code":429,"err_code":10167,"description":"too many requests"}', UnansweredError),
         ('{"code":400,"err_code":10164,"description":"in progress"}', UnansweredError),
+        ('{"code":409,"err_code":10158,"description":"same id in process"}', UnansweredError),
     ],
 )
 def test_a_refusal_is_told_from_a_passing_fault(error: str, raised: type[Exception]) -> None:
