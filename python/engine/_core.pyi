@@ -117,8 +117,20 @@ class Book:
 
         Forecasts look one interval ahead.
         """
-    def set_calendar(self, calendar: int, midnights_ms: list[int]) -> None:
-        """Set the instants, ascending, at which days begin in a time zone."""
+    def set_calendar(
+        self,
+        calendar: int,
+        midnights_ms: list[int],
+        offsets_ms: list[tuple[int, int]] = ...,
+    ) -> None:
+        """Set the instants, ascending, at which days begin in a time zone.
+
+        `offsets_ms`: from when on its clocks are how far ahead of UTC; without any, never.
+        """
+    def put_accounts(self, rows: Buffer) -> None:
+        """Add or replace this partition's shares of accounts' caps: ACCOUNT_ROWs."""
+    def set_halted(self, is_halted: bool) -> None:
+        """Halt all campaigns from the next round on, or let them go on."""
     def put(self, campaigns: Buffer, series: Buffer) -> None:
         """Add or replace campaigns: CAMPAIGN_ROWs, and their SERIES_ROWs in order.
 

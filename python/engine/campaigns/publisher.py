@@ -16,9 +16,9 @@ from engine.campaigns.repository import ATTEMPTS, Repository, Stored, state_by_f
 from engine.clock import Clock
 from engine.domain.campaign import Definition
 from engine.domain.lifecycle import State
-from engine.errors import ConflictError, EngineError, MalformedMessageError
+from engine.errors import ConflictError, DefinitionError, EngineError, MalformedMessageError
 
-__all__ = ["Outcome", "Published", "Publisher", "RefusedError", "planned"]
+__all__ = ["Outcome", "Published", "Publisher", "RefusedError", "planned", "problem_of"]
 
 IN_FLIGHT = 64  # beyond that the broker gets no faster (design notes on NATS)
 
@@ -84,7 +84,7 @@ class Publisher:
                 try:
                     published.count(await self._one(one.definition, as_draft, dry_run))
                 except RefusedError as error:
-                    published.problems.append(_problem(one, error))
+                    published.problems.append(problem_of(one, error))
                 progress(published.done)
 
         try:
@@ -142,12 +142,16 @@ def planned(
     if definition.currency != old.currency:
         wanted = f"the currency it has spent in, {old.currency}"
         raise RefusedError("currency", wanted, shown(definition.currency))
+    if old.account is not None and definition.account != old.account:
+        wanted = f"the account it has spent in, {old.account}"
+        raise RefusedError("account", wanted, shown(definition.account))
     was_raised = definition.budget_micros > old.budget_micros
     if state is State.EXHAUSTED and was_raised and by_flight is State.ACTIVE:
         state = State.ACTIVE
     return Outcome.UPDATED, state
 
 
-def _problem(one: Found, error: RefusedError) -> Problem:
-    campaign = one.definition.id
-    return Problem(one.file, one.line, error.field, error.wanted, error.found, campaign)
+def problem_of(one: Found, error: RefusedError | DefinitionError) -> Problem:
+    """Return why a definition is refused, with its place."""
+    found = error.found if isinstance(error, RefusedError) else shown(error.found)
+    return Problem(one.file, one.line, error.field, error.wanted, found, one.definition.id)

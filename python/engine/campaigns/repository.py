@@ -7,13 +7,24 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from engine.clock import Clock
+from engine.domain.accounts import Halt, Share
 from engine.domain.campaign import Campaign, Definition
-from engine.domain.codec import decode_campaign, encode_campaign
+from engine.domain.codec import decode_campaign, decode_control, encode_campaign, encode_control
+from engine.domain.ids import PARTITIONS
 from engine.domain.lifecycle import State, transition
-from engine.errors import BrokerError, ConflictError, DefinitionError
+from engine.errors import BrokerError, ConflictError, DefinitionError, MalformedMessageError
 from engine.messaging.ports import CampaignTable, Message
+from engine.messaging.subjects import HALT_NAME, share_name
 
-__all__ = ["ATTEMPTS", "PATIENCE_S", "Repository", "Stored", "answered_within", "state_by_flight"]
+__all__ = [
+    "ATTEMPTS",
+    "PATIENCE_S",
+    "Repository",
+    "Stored",
+    "StoredShare",
+    "answered_within",
+    "state_by_flight",
+]
 
 PATIENCE_S = 15.0  # a server that was killed and is started again is back well before
 ATTEMPTS = 8  # a campaign that changes more often while one looks at it has a fight going on
@@ -23,6 +34,13 @@ class Stored(msgspec.Struct, frozen=True):
     """A campaign, with the revision that a change to it must name."""
 
     campaign: Campaign
+    revision: int
+
+
+class StoredShare(msgspec.Struct, frozen=True):
+    """A partition's share of an account, with the revision that a change to it must name."""
+
+    share: Share
     revision: int
 
 
@@ -69,6 +87,62 @@ class Repository:
         payload = encode_campaign(campaign)
         async with answered_within(self._patience):
             return await self._table.put(definition.id, payload, expected=expected)
+
+    async def share(self, account: str, partition: int) -> StoredShare | None:
+        """Return a partition's share of an account. Raises MalformedMessageError."""
+        async with answered_within(self._patience):
+            message = await self._table.get_control(partition, share_name(account))
+        if message is None:
+            return None
+        where = f"share of {account} in partition {partition}"
+        control = decode_control(where, message.payload)
+        if not isinstance(control, Share):
+            raise MalformedMessageError(where, "a share, found the kill switch")
+        return StoredShare(control, message.sequence)
+
+    async def write_share(self, share: Share, *, expected: int) -> int:
+        """Write a share over revision `expected` (0: create). Raises ConflictError."""
+        share = msgspec.structs.replace(share, changed_at=self._clock.now(), changed_by=self._by)
+        name = share_name(share.account.id)
+        payload = encode_control(share)
+        async with answered_within(self._patience):
+            return await self._table.put_control(share.partition, name, payload, expected=expected)
+
+    async def halt(self, is_halted: bool, *, note: str = "") -> int:
+        """Turn the kill switch of the whole fleet; return in how many partitions it was turned.
+
+        All campaigns of a partition hold from its next round on. Raises ConflictError where
+        somebody else turns it at the same time.
+        """
+        turned = 0
+        for partition in range(PARTITIONS):
+            async with answered_within(self._patience):
+                message = await self._table.get_control(partition, HALT_NAME)
+            expected = 0 if message is None else message.sequence
+            if message is None and not is_halted:
+                continue
+            if message is not None:
+                control = decode_control(HALT_NAME, message.payload)
+                if isinstance(control, Halt) and control.is_halted == is_halted:
+                    continue
+            halt = Halt(is_halted, self._clock.now(), self._by, note)
+            async with answered_within(self._patience):
+                await self._table.put_control(
+                    partition, HALT_NAME, encode_control(halt), expected=expected
+                )
+            turned += 1
+        return turned
+
+    async def halt_account(self, account: str, is_halted: bool, *, note: str = "") -> int:
+        """Turn the kill switch of one account; return in how many partitions it was turned."""
+        turned = 0
+        for partition in range(PARTITIONS):
+            stored = await self.share(account, partition)
+            if stored is not None and stored.share.is_halted != is_halted:
+                share = msgspec.structs.replace(stored.share, is_halted=is_halted, note=note)
+                await self.write_share(share, expected=stored.revision)
+                turned += 1
+        return turned
 
     async def move(
         self, campaign: str, wanted: Callable[[Campaign], State], *, note: str = ""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -13,14 +14,17 @@ from numpy.typing import NDArray
 from engine import _core
 from engine._core import CoreError, Estimate, Forecast, Ingested, Window
 from engine.core.rows import (
+    ACCOUNT_ROW,
     CAMPAIGN_ROW,
     DECISION_ROW,
     LEDGER_ROW,
     SERIES_DECISION_ROW,
     SERIES_ROW,
 )
+from engine.domain.accounts import Share
 from engine.domain.campaign import Campaign, Definition, Strategy
-from engine.domain.ids import campaign_key, series_key
+from engine.domain.dayparts import words_of
+from engine.domain.ids import account_key, campaign_key, series_key
 from engine.domain.lifecycle import State
 from engine.domain.money import LARGEST_MICROS, unit_micros
 
@@ -33,6 +37,7 @@ __all__ = [
     "Round",
     "Window",
     "midnights_ms",
+    "offsets_ms",
 ]
 
 _STRATEGY = {strategy: code for code, strategy in enumerate(Strategy)}
@@ -105,7 +110,7 @@ class Book:
         bid no more, but what they spent and may still spend stays counted.
         """
         rows = np.zeros(len(campaigns), CAMPAIGN_ROW)
-        series: list[tuple[int, int, int, int]] = []
+        series: list[tuple[int, int, int, int, int]] = []
         for row, campaign in zip(rows, campaigns, strict=True):
             definition = campaign.definition
             for field, value in _fields(definition).items():
@@ -116,6 +121,28 @@ class Book:
         self._core.put(rows.tobytes(), np.array(series, SERIES_ROW).tobytes())
         for campaign in campaigns:
             self._names[campaign.definition.id] = tuple(campaign.definition.platforms)
+
+    def put_shares(self, shares: Sequence[Share]) -> None:
+        """Add or replace this partition's shares of accounts, all of them or (CoreError) none.
+
+        A campaign that names an account must not bid before the account's share is known.
+        """
+        rows = np.zeros(len(shares), ACCOUNT_ROW)
+        for row, share in zip(rows, shares, strict=True):
+            row["account"] = account_key(share.account.id)
+            for field in ("total_cap_micros", "daily_cap_micros", "later_daily_cap_micros"):
+                amount = getattr(share, field)
+                _in_range(field, amount or 0, LARGEST_MICROS)
+                row[field] = -1 if amount is None else amount
+            if share.later_from is not None:
+                _in_range("later_from", share.later_from, _LATEST)
+                row["later_from_ms"] = round(share.later_from * 1000)
+            row["is_halted"] = share.is_halted
+        self._core.put_accounts(rows.tobytes())
+
+    def set_halted(self, is_halted: bool) -> None:
+        """Halt all campaigns from the next round on, or let them go on."""
+        self._core.set_halted(is_halted)
 
     def remove(self, campaign: str) -> bool:
         """Forget a campaign with all it had; return whether there was one."""
@@ -199,12 +226,13 @@ class Book:
         key = (definition.timezone, year)
         if key not in self._calendars:
             number = len(self._calendars) + 1
-            self._core.set_calendar(number, list(midnights_ms(*key)))
+            self._core.set_calendar(number, list(midnights_ms(*key)), list(offsets_ms(*key)))
             self._calendars[key] = number
         return self._calendars[key]
 
 
 _LATEST = 4_102_444_800  # the year 2100, in epoch seconds
+_LONGEST_HOLD_S = 2**32 / 1000 - 1
 
 
 @lru_cache(maxsize=4096)
@@ -228,7 +256,33 @@ def midnights_ms(timezone: str, year: int) -> tuple[int, ...]:
     return tuple(sorted({round(begin.timestamp() * 1000) for begin in begins}))
 
 
-def _fields(definition: Definition) -> dict[str, int | float]:
+@lru_cache(maxsize=4096)
+def offsets_ms(timezone: str, year: int) -> tuple[tuple[int, int], ...]:
+    """Return from when on a zone's clocks are how far ahead of UTC, for the days of midnights_ms.
+
+    Pairs of epoch milliseconds and milliseconds, ascending, the first from the first midnight on.
+    """
+    zone = ZoneInfo(timezone)
+
+    def ahead(at_ms: int) -> int:
+        offset = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).utcoffset()
+        return 0 if offset is None else round(offset.total_seconds() * 1000)
+
+    midnights = midnights_ms(timezone, year)
+    found = [(midnights[0], ahead(midnights[0]))]
+    for begins, ends in pairwise(midnights):
+        if ahead(ends) == found[-1][1]:
+            continue
+        # Clocks change once in a day, if at all: halve the day until the second is found.
+        low, high = begins // 1000, ends // 1000
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if ahead(middle * 1000) == found[-1][1] else (low, middle)
+        found.append((high * 1000, ahead(high * 1000)))
+    return tuple(found)
+
+
+def _fields(definition: Definition) -> dict[str, int | float | tuple[int, ...]]:
     """Return the fields of a CAMPAIGN_ROW that follow from a definition alone."""
     guardrails, flight = definition.guardrails, definition.flight
     amounts: dict[str, int | None] = {
@@ -245,7 +299,12 @@ def _fields(definition: Definition) -> dict[str, int | float]:
     _in_range("flight.starts_at", flight.starts_at, _LATEST)
     _in_range("flight.ends_at", flight.ends_at, _LATEST)
     _in_range("platforms", len(definition.platforms), 2**16 - 1)
-    return {field: amount or 0 for field, amount in amounts.items()} | {
+    _in_range("guardrails.hold_seconds", guardrails.hold_seconds, _LONGEST_HOLD_S)
+    try:
+        blocked_hours = words_of(guardrails.blocked_hours)
+    except ValueError as error:
+        raise CoreError(f"guardrails.blocked_hours must be {error}") from None
+    fields: dict[str, int | float | tuple[int, ...]] = {
         "campaign": campaign_key(definition.id),
         "starts_at_ms": round(flight.starts_at * 1000),
         "ends_at_ms": round(flight.ends_at * 1000),
@@ -254,10 +313,16 @@ def _fields(definition: Definition) -> dict[str, int | float]:
         "unit_micros": unit_micros(definition.currency),
         "strategy": _STRATEGY[definition.strategy],
         "series_count": len(definition.platforms),
+        "hold_ms": round(guardrails.hold_seconds * 1000),
+        "max_daily_change": guardrails.max_daily_change or 0.0,
+        "min_confidence": guardrails.min_confidence,
+        "account": 0 if definition.account is None else account_key(definition.account),
+        "blocked_hours": blocked_hours,
     }
+    return fields | {field: amount or 0 for field, amount in amounts.items()}
 
 
-def _series(definition: Definition) -> list[tuple[int, int, int, int]]:
+def _series(definition: Definition) -> list[tuple[int, int, int, int, int]]:
     """Return the SERIES_ROWs of a definition."""
     rows = []
     for platform, bounds in definition.platforms.items():
@@ -268,11 +333,12 @@ def _series(definition: Definition) -> list[tuple[int, int, int, int]]:
         )
         for amount in amounts:
             _in_range(f"platforms.{platform}", amount, LARGEST_MICROS)
-        rows.append((series_key(definition.id, platform), *amounts))
+        is_blocked = int(platform in definition.guardrails.blocked_platforms)
+        rows.append((series_key(definition.id, platform), *amounts, is_blocked))
     return rows
 
 
-def _in_range(field: str, found: float, most: int) -> None:
+def _in_range(field: str, found: float, most: float) -> None:
     """Refuse what a row could not hold; the core checks the rest."""
     if not 0 <= found <= most:
         raise CoreError(f"{field} must be 0 to {most}, was {found}")

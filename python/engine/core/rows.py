@@ -3,12 +3,14 @@
 A frame is one FRAME_HEADER and `count` SAMPLE_ROWs, all of one partition. The last 16 bytes of a
 row are the sample as a window stores it. Books take CAMPAIGN_ROWs, each followed (in a second
 array) by its `series_count` SERIES_ROWs, and give DECISION_ROWs and SERIES_DECISION_ROWs.
-engine-core holds the same layouts in frame.rs, definition.rs and round.rs; a test holds them equal.
+engine-core holds the same layouts in frame.rs, definition.rs, account.rs and round.rs; a test
+holds them equal.
 """
 
 import numpy as np
 
 __all__ = [
+    "ACCOUNT_ROW",
     "CAMPAIGN_ROW",
     "DECISION_ROW",
     "FRAME_HEADER",
@@ -67,9 +69,14 @@ CAMPAIGN_ROW = np.dtype(
         ("strategy", "u1"),  # index in domain.campaign.Strategy, in order of definition
         ("is_active", "u1"),  # 0: may not bid, whatever the reason
         ("series_count", "<u2"),
-        ("reserved", "<u4"),
+        ("hold_ms", "<u4"),
+        ("max_daily_change", "<f8"),
+        ("min_confidence", "<f8"),
+        ("account", "<u8"),  # FNV-1a-64 of the id
+        ("blocked_hours", "<u8", (3,)),  # hour h of the week: bit h % 64 of word h // 64
+        ("reserved", "<u8"),
     ]
-)  # 112 bytes
+)  # 168 bytes
 
 SERIES_ROW = np.dtype(
     [
@@ -77,8 +84,21 @@ SERIES_ROW = np.dtype(
         ("min_bid_micros", "<i8"),
         ("max_bid_micros", "<i8"),
         ("daily_cap_micros", "<i8"),
+        ("is_blocked", "<u8"),
     ]
-)  # 32 bytes
+)  # 40 bytes
+
+ACCOUNT_ROW = np.dtype(
+    [
+        ("account", "<u8"),  # FNV-1a-64 of the id
+        ("total_cap_micros", "<i8"),  # this partition's share; -1: no such cap
+        ("daily_cap_micros", "<i8"),
+        ("later_daily_cap_micros", "<i8"),  # in its place from then on; 0 as time: never
+        ("later_from_ms", "<i8"),
+        ("is_halted", "u1"),
+        ("reserved", "V7"),
+    ]
+)  # 48 bytes
 
 DECISION_ROW = np.dtype(
     [
@@ -105,8 +125,10 @@ SERIES_DECISION_ROW = np.dtype(
         ("cvr", "<f8"),
         ("roi_micros", "<f8"),
         ("confidence", "<f8"),
+        ("bound_by", "u1"),  # as the decision's binding, of this bid
+        ("reserved", "V7"),
     ]
-)  # 56 bytes
+)  # 64 bytes
 
 LEDGER_ROW = np.dtype(
     [

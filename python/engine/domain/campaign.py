@@ -34,6 +34,11 @@ class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     max_bid_micros: int = 100_000_000
     max_change: float = 0.5  # largest change of a bid in one round, as a fraction of the last
     daily_cap_micros: int | None = None
+    max_daily_change: float | None = None  # in one day, as a fraction of the bid it began with
+    hold_seconds: float = 0.0  # how long a bid that has changed stays
+    min_confidence: float = 0.0  # below it a bid does not rise
+    blocked_platforms: tuple[str, ...] = ()
+    blocked_hours: tuple[str, ...] = ()  # rules of domain.dayparts, by the campaign's time zone
 
 
 class PlatformBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -59,6 +64,8 @@ class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     target_cpa_micros: int | None = None
     target_roas: float | None = None
     target_reach: int | None = None  # impressions
+    min_spend_micros: int | None = None  # over the flight: what must be possible, not a goal
+    account: str | None = None  # whose caps hold over all campaigns that name it
     guardrails: Guardrails = Guardrails()
     labels: dict[str, str] = {}
 

@@ -34,6 +34,14 @@ class Binding(IntEnum):
     STALE_DATA = 13
     POOR_ROI = 14  # every platform is forecast to lose money
     TARGET_REACH = 15
+    ACCOUNT_CAP = 16  # of the account, or this partition's share of it
+    DAY_PART = 17  # an hour in which the campaign does not bid
+    BLOCKED = 18  # the platform is blocked, or all of them are
+    HOLD_TIME = 19  # the bid in force is too young to change
+    CONFIDENCE = 20  # below the floor a bid does not rise
+    HALTED = 21  # the kill switch, of the fleet or the account
+    DAILY_CHANGE = 22
+    INFEASIBLE = 23  # constraints that cannot hold together: one has to be relaxed
 
 
 class PlatformDecision(msgspec.Struct, frozen=True):
@@ -46,6 +54,7 @@ class PlatformDecision(msgspec.Struct, frozen=True):
     cvr: float | None  # forecast, a fraction
     roi_micros: float | None  # per click: cvr · value - cpc
     confidence: float  # 0 to 1
+    bound_by: Binding = Binding.NONE  # of this platform's bid
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ import re
 
 __all__ = [
     "PARTITIONS",
+    "account_key",
     "campaign_key",
     "is_campaign_id",
     "is_platform",
@@ -47,6 +48,11 @@ def partition_of(campaign: str) -> int:
 def campaign_key(campaign: str) -> int:
     """Return the 64-bit key under which the core knows a campaign."""
     return _fnv1a64(campaign)
+
+
+def account_key(account: str) -> int:
+    """Return the 64-bit key under which the core knows an account."""
+    return _fnv1a64(account)
 
 
 def series_key(campaign: str, platform: str) -> int:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from engine.domain.accounts import Account
 from engine.domain.campaign import Definition, Guardrails, PlatformBounds, Strategy
+from engine.domain.dayparts import hours_of
 from engine.domain.ids import is_campaign_id, is_platform, series_key
 from engine.domain.metrics import Sample
 from engine.domain.money import LARGEST_MICROS, from_micros, is_currency, unit_micros
@@ -23,6 +25,8 @@ __all__ = [
     "MOST_PLATFORMS",
     "is_timezone",
     "problems_of",
+    "problems_of_account",
+    "problems_of_membership",
     "problems_of_sample",
     "validate",
 ]
@@ -35,6 +39,9 @@ LONGEST_NAME = 200
 LONGEST_LABEL = 64
 LONGEST_LABEL_VALUE = 256
 LARGEST_ROAS = 1_000.0
+LARGEST_DAILY_CHANGE = 10.0
+LONGEST_HOLD_S = 30 * 86_400
+MOST_RULES = 64
 LARGEST_COUNT = 2**31 - 1  # of clicks, milliconversions and spend units in a sample's row
 LARGEST_IMPRESSIONS = 2**32 - 1
 
@@ -61,7 +68,36 @@ def problems_of(definition: Definition) -> Iterator[DefinitionError]:
     yield from _goal(definition)
     yield from _guardrails(definition.guardrails, definition.budget_micros)
     yield from _platforms(definition)
+    yield from _blocked(definition)
     yield from _labels(definition.labels)
+
+
+def problems_of_account(account: Account) -> Iterator[DefinitionError]:
+    """Yield everything that is wrong with an account."""
+    if not is_campaign_id(account.id):
+        yield DefinitionError("id", _ID_WANTED, account.id)
+    if not is_currency(account.currency):
+        wanted = "an ISO 4217 code of three capitals, such as USD"
+        yield DefinitionError("currency", wanted, account.currency)
+    if not is_timezone(account.timezone):
+        wanted = "an IANA time zone, such as Europe/Berlin"
+        yield DefinitionError("timezone", wanted, account.timezone)
+    yield from _amount("total_cap_micros", account.total_cap_micros)
+    yield from _amount("daily_cap_micros", account.daily_cap_micros)
+    if account.total_cap_micros is not None and account.daily_cap_micros is not None:
+        yield from _daily_cap(
+            "daily_cap_micros", account.daily_cap_micros, account.total_cap_micros, "the total cap"
+        )
+
+
+def problems_of_membership(definition: Definition, account: Account) -> Iterator[DefinitionError]:
+    """Yield what keeps a campaign from its account: another currency, another time zone."""
+    if definition.currency != account.currency:
+        wanted = f"the currency of account {account.id}, {account.currency}"
+        yield DefinitionError("currency", wanted, definition.currency)
+    if definition.timezone != account.timezone:
+        wanted = f"the time zone of account {account.id}, {account.timezone}"
+        yield DefinitionError("timezone", wanted, definition.timezone)
 
 
 def problems_of_sample(sample: Sample, *, currency: str) -> Iterator[DefinitionError]:
@@ -106,6 +142,8 @@ def _names(definition: Definition) -> Iterator[DefinitionError]:
     if not is_currency(definition.currency):
         wanted = "an ISO 4217 code of three capitals, such as USD"
         yield DefinitionError("currency", wanted, definition.currency)
+    if definition.account is not None and not is_campaign_id(definition.account):
+        yield DefinitionError("account", _ID_WANTED, definition.account)
     if not is_timezone(definition.timezone):
         wanted = "an IANA time zone, such as Europe/Berlin"
         yield DefinitionError("timezone", wanted, definition.timezone)
@@ -127,6 +165,7 @@ def _flight(definition: Definition) -> Iterator[DefinitionError]:
 def _goal(definition: Definition) -> Iterator[DefinitionError]:
     yield from _amount("conversion_value_micros", definition.conversion_value_micros)
     yield from _amount("target_cpa_micros", definition.target_cpa_micros)
+    yield from _amount("min_spend_micros", definition.min_spend_micros)
     roas, reach = definition.target_roas, definition.target_reach
     if roas is not None and not 0 < roas <= LARGEST_ROAS:
         wanted = f"more than 0 and up to {LARGEST_ROAS:.0f} (4.0: four times the spend)"
@@ -169,6 +208,31 @@ def _guardrails(rails: Guardrails, budget: int) -> Iterator[DefinitionError]:
         wanted = "a fraction above 0 and up to 1 (0.5 is half)"
         yield DefinitionError("guardrails.max_change", wanted, rails.max_change)
     yield from _daily_cap("guardrails.daily_cap_micros", rails.daily_cap_micros, budget)
+    daily = rails.max_daily_change
+    if daily is not None and not 0 < daily <= LARGEST_DAILY_CHANGE:
+        wanted = f"a fraction above 0 and up to {LARGEST_DAILY_CHANGE:g} (1.0 may double a bid)"
+        yield DefinitionError("guardrails.max_daily_change", wanted, daily)
+    if not 0 <= rails.hold_seconds <= LONGEST_HOLD_S:
+        wanted = f"0 to {LONGEST_HOLD_S} seconds"
+        yield DefinitionError("guardrails.hold_seconds", wanted, rails.hold_seconds)
+    if not 0 <= rails.min_confidence <= 1:
+        wanted = "a confidence of 0 to 1"
+        yield DefinitionError("guardrails.min_confidence", wanted, rails.min_confidence)
+    if len(rails.blocked_hours) > MOST_RULES:
+        wanted = f"up to {MOST_RULES} rules"
+        yield DefinitionError("guardrails.blocked_hours", wanted, len(rails.blocked_hours))
+    for rule in rails.blocked_hours:
+        try:
+            hours_of(rule)
+        except ValueError as error:
+            yield DefinitionError("guardrails.blocked_hours", str(error), rule)
+
+
+def _blocked(definition: Definition) -> Iterator[DefinitionError]:
+    for name in definition.guardrails.blocked_platforms:
+        if name not in definition.platforms:
+            wanted = f"platforms of the campaign, {', '.join(definition.platforms)}"
+            yield DefinitionError("guardrails.blocked_platforms", wanted, name)
 
 
 def _platforms(definition: Definition) -> Iterator[DefinitionError]:
@@ -228,13 +292,15 @@ def _amount(field: str, micros: int | None) -> Iterator[DefinitionError]:
         yield DefinitionError(field, wanted, micros)
 
 
-def _daily_cap(field: str, cap: int | None, budget: int) -> Iterator[DefinitionError]:
+def _daily_cap(
+    field: str, cap: int | None, budget: int, what: str = "the budget"
+) -> Iterator[DefinitionError]:
     if cap is None:
         return
     if cap <= 0:
         yield DefinitionError(field, "more than 0", cap)
     elif 0 < budget < cap:
-        yield DefinitionError(field, f"at most the budget ({from_micros(budget)})", cap)
+        yield DefinitionError(field, f"at most {what} ({from_micros(budget)})", cap)
 
 
 def _time(field: str, at: float) -> Iterator[DefinitionError]:

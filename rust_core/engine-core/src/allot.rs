@@ -2,6 +2,7 @@
 
 use crate::bid::has_worth;
 use crate::definition::{Definition, Strategy};
+use crate::ledger;
 use crate::money::Micros;
 use crate::verdict::{Binding, Offer, Outlook, Purse, Standing};
 
@@ -30,18 +31,25 @@ pub(crate) fn allot(
     );
     let mut asked: Vec<i64> = Vec::with_capacity(offers.len());
     for ((offer, outlook), part) in offers.iter_mut().zip(outlooks).zip(parts) {
-        offer.allotment = outlook.reserved;
         let day_cap = Micros(day_cap(definition, asked.len()));
         let day_room = day_cap
             .left_after(outlook.today)
-            .left_after(outlook.reserved)
+            .left_after(outlook.reserved.saturating_add(outlook.held))
             .0;
-        let more = part.clamp(0.0, 1e15) as i64 - outlook.reserved.0;
-        asked.push(if offer.bid_micros > 0 {
-            more.clamp(0, day_room)
+        let part = part.clamp(0.0, 1e15) as i64;
+        offer.allotment = ledger::kept(outlook, offer.bid_micros > 0, part, purse.is_due);
+        let more = (part - offer.allotment.0).max(0);
+        // What is held for it is reserved already: to offer it again takes nothing from others.
+        let again = more.min(outlook.held.0);
+        if offer.bid_micros > 0 {
+            offer.allotment = offer.allotment.saturating_add(Micros(again));
+            if more - again > day_room && offer.bound_by == Binding::None {
+                offer.bound_by = Binding::DailyCap;
+            }
+            asked.push((more - again).clamp(0, day_room));
         } else {
-            0
-        });
+            asked.push(0);
+        }
     }
     let total: i128 = asked.iter().map(|&more| i128::from(more)).sum();
     let room = i128::from(purse.room.0.max(0));

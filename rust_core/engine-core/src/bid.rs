@@ -1,7 +1,7 @@
 //! The bid on one platform: what a click is held to be worth, times the pacing multiplier, in bounds.
 
 use crate::definition::{Definition, MOST_MICROS, Strategy};
-use crate::verdict::{Binding, Outlook, Standing};
+use crate::verdict::{Outlook, Standing};
 
 /// The CVR that a campaign without any clicks is held to have, and the clicks that this weighs.
 const PRIOR_CVR: f64 = 0.02;
@@ -122,41 +122,9 @@ fn start_bid(definition: &Definition, index: usize) -> f64 {
     (low as f64 * high as f64).sqrt()
 }
 
-fn bounds(definition: &Definition, index: usize) -> (i64, i64) {
+pub(crate) fn bounds(definition: &Definition, index: usize) -> (i64, i64) {
     definition
         .series
         .get(index)
         .map_or((1, 1), |series| definition.bid_bounds(series))
-}
-
-/// Returns a bid within every bound, and the bound that held it. The change is bounded relative to
-/// the bid in force; a platform's and the campaign's bounds come last, for they are absolute.
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-pub(crate) fn bounded_bid(
-    definition: &Definition,
-    index: usize,
-    last: i64,
-    wanted: f64,
-) -> (i64, Binding) {
-    let (low, high) = bounds(definition, index);
-    let mut bid = if wanted.is_finite() {
-        wanted.clamp(0.0, 1e15).round() as i64
-    } else {
-        low
-    };
-    let mut bound_by = Binding::None;
-    if last > 0 {
-        let most = (last as f64 * definition.max_change).clamp(1.0, 1e15) as i64;
-        if (bid - last).abs() > most {
-            bid = if bid > last { last + most } else { last - most };
-            bound_by = Binding::MaxChange;
-        }
-    }
-    if bid < low {
-        (low, Binding::MinBid)
-    } else if bid > high {
-        (high, Binding::MaxBid)
-    } else {
-        (bid, bound_by)
-    }
 }

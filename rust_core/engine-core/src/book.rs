@@ -3,6 +3,7 @@
 //! A round is a pure function of the calls before it and its time: same calls, same bytes. Each call
 //! checks everything, then changes; a refused one leaves the book as it was.
 
+use crate::account::{Accounts, MOST_ACCOUNTS, Share};
 use crate::calendar::Calendar;
 use crate::campaign::{Campaign, Series};
 use crate::definition::{Definition, MOST_SERIES};
@@ -13,7 +14,7 @@ use crate::ledger::{MOST_SETTLED, Receipt};
 use crate::money::Micros;
 use crate::producers::Producers;
 use crate::table::KeyTable;
-use crate::window::{Pushed, Windows};
+use crate::window::{Pushed, Windows, since};
 use std::collections::BTreeMap;
 
 /// The most calendars that a book keeps: more than there are time zones and years to plan for.
@@ -43,6 +44,7 @@ pub struct Book {
     /// Ascending by key.
     pub(crate) campaigns: Vec<Campaign>,
     pub(crate) calendars: BTreeMap<u32, Calendar>,
+    pub(crate) accounts: Accounts,
     pub(crate) producers: Producers,
     pub(crate) decided_at_ms: Option<i64>,
 }
@@ -104,6 +106,7 @@ impl Book {
             slots: KeyTable::default(),
             campaigns: Vec::new(),
             calendars: BTreeMap::from([(0, Calendar::utc())]),
+            accounts: Accounts::default(),
             producers: Producers::default(),
             decided_at_ms: None,
         })
@@ -121,12 +124,18 @@ impl Book {
         self.slots.len()
     }
 
-    /// Sets when the days of a time zone begin. Calendar 0 is UTC's until it is set.
+    /// Sets when the days of a time zone begin, and from when on its clocks are how far ahead of UTC
+    /// (pairs of an instant and milliseconds). Calendar 0 is UTC's until it is set.
     ///
     /// # Errors
     /// `CoreError::Calendar` where there is no midnight, one is out of order, or there are too many.
-    pub fn set_calendar(&mut self, calendar: u32, midnights_ms: Vec<i64>) -> Result<(), CoreError> {
-        let table = Calendar::new(midnights_ms)?;
+    pub fn set_calendar(
+        &mut self,
+        calendar: u32,
+        midnights_ms: Vec<i64>,
+        offsets_ms: Vec<(i64, i64)>,
+    ) -> Result<(), CoreError> {
+        let table = Calendar::new(midnights_ms)?.with_offsets(offsets_ms)?;
         if self.calendars.len() >= MOST_CALENDARS && !self.calendars.contains_key(&calendar) {
             let found = i64::from(calendar);
             return Err(CoreError::Calendar {
@@ -136,6 +145,30 @@ impl Book {
         }
         self.calendars.insert(calendar, table);
         Ok(())
+    }
+
+    /// Adds or replaces this partition's shares of accounts' caps.
+    ///
+    /// # Errors
+    /// `CoreError::Rows`, `Definition`, or `OutOfRange` where there are too many.
+    pub fn put_accounts(&mut self, rows: &[u8]) -> Result<(), CoreError> {
+        let shares = Share::parse_all(rows)?;
+        let new = shares.iter().filter(|share| !self.accounts.has(share.key));
+        let all = self.accounts.len() + new.count();
+        if all > MOST_ACCOUNTS {
+            return Err(CoreError::OutOfRange {
+                what: "accounts",
+                wanted: "at most 65536",
+                found: all as i128,
+            });
+        }
+        self.accounts.put(shares);
+        Ok(())
+    }
+
+    /// Halts all campaigns from the next round on, or lets them go on.
+    pub fn set_halted(&mut self, is_halted: bool) {
+        self.accounts.is_halted = is_halted;
     }
 
     /// Adds or replaces campaigns. One replaced keeps the windows, ledger and pacing of the series it
@@ -225,6 +258,7 @@ impl Book {
     }
 
     fn replace(&mut self, index: usize, definition: Definition) {
+        self.leave_account(index, definition.account);
         let slots = self.slots_for(&definition);
         let Some(campaign) = self.campaigns.get_mut(index) else {
             return;
@@ -244,6 +278,23 @@ impl Book {
         campaign.series = slots;
         campaign.dropped = dropped;
         campaign.definition = definition;
+    }
+
+    /// Keeps a campaign's spend with its account, where it changes to another one.
+    fn leave_account(&mut self, index: usize, next: u64) {
+        let Some(campaign) = self.campaigns.get(index) else {
+            return;
+        };
+        let definition = &campaign.definition;
+        if definition.account == next {
+            return;
+        }
+        let (settled, reserved) = campaign.totals(&self.series);
+        let today = campaign.today(&self.series).saturating_add(reserved);
+        let (_, day_ends_ms) = self.day(definition.calendar, self.decided_at_ms.unwrap_or(0));
+        let all = settled.saturating_add(reserved);
+        let account = definition.account;
+        self.accounts.leave(account, all, today, day_ends_ms);
     }
 
     /// Returns the slots of a definition's series, in order; new ones for those not known.
@@ -282,6 +333,7 @@ impl Book {
         let Ok(index) = self.index(campaign) else {
             return false;
         };
+        self.leave_account(index, 0);
         let campaign = self.campaigns.remove(index);
         for slot in campaign.slots() {
             self.windows.clear(slot);
@@ -310,13 +362,20 @@ impl Book {
             });
         }
         let mut ingested = Ingested::default();
+        let whole_since = self.producers.whole_since(frame.producer, frame.partition);
         for row in frame.rows() {
-            self.count(&row, frame.unit_micros, &mut ingested);
+            self.count(&row, frame.unit_micros, whole_since, &mut ingested);
         }
         Ok(ingested)
     }
 
-    fn count(&mut self, row: &Row, unit_micros: u32, ingested: &mut Ingested) {
+    fn count(
+        &mut self,
+        row: &Row,
+        unit_micros: u32,
+        whole_since: Option<u64>,
+        ingested: &mut Ingested,
+    ) {
         let slot = self.slots.get(row.series);
         let Some((slot, series)) = slot.and_then(|slot| Some((slot, self.series.get_mut(slot)?)))
         else {
@@ -337,6 +396,7 @@ impl Book {
             return;
         };
         series.is_heard = true;
+        series.note_proof(row.sample.tick, whole_since);
         let counts = (row.sample.clicks, row.sample.milliconversions);
         match pushed {
             Pushed::Accepted => {
@@ -455,6 +515,16 @@ impl Book {
 }
 
 impl Series {
+    /// Notes what a report proves: the newest tick of those whose producers are whole.
+    fn note_proof(&mut self, tick: u32, whole_since: Option<u64>) {
+        let Some(began) = whole_since else {
+            return;
+        };
+        if self.proof.is_none_or(|(newest, _)| since(tick, newest) > 0) {
+            self.proof = Some((tick, began));
+        }
+    }
+
     /// Lets go of the receipts whose samples have left the window.
     pub(crate) fn forget_receipts_before(&mut self, oldest_tick: Option<u32>) {
         while let Some(gone) = self.receipts.leave(oldest_tick) {

@@ -1,7 +1,8 @@
 //! Days of a time zone, as the ascending instants at which they begin.
 //!
 //! The core knows no time zones: whoever fills the table does (23 and 25 hour days included). Before
-//! the first midnight and after the last, days are taken to be 24 hours long.
+//! the first midnight and after the last, days are taken to be 24 hours long. What the clocks on the
+//! wall show follows from a second table: from when on they are how far ahead of UTC.
 
 use crate::error::CoreError;
 
@@ -9,6 +10,11 @@ use crate::error::CoreError;
 pub const DAY_MS: i64 = 86_400_000;
 /// The most midnights in a calendar: over ten years.
 pub const MOST_MIDNIGHTS: usize = 4096;
+/// Hours of a week, which the hours of day-parts count through from Monday's first.
+pub const WEEK_HOURS: u8 = 168;
+const HOUR_MS: i64 = 3_600_000;
+/// The first of January 1970 was a Thursday.
+const EPOCH_HOUR: i64 = 3 * 24;
 
 /// The midnights of one time zone, ascending, in epoch milliseconds.
 ///
@@ -22,6 +28,8 @@ pub const MOST_MIDNIGHTS: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
     midnights_ms: Vec<i64>,
+    /// (from when, milliseconds ahead of UTC), ascending.
+    offsets_ms: Vec<(i64, i64)>,
 }
 
 impl Calendar {
@@ -46,8 +54,41 @@ impl Calendar {
             .find(|(a, b)| a >= b);
         match descent {
             Some((_, &bad)) => refuse("ascending midnights", bad),
-            None => Ok(Self { midnights_ms }),
+            None => Ok(Self {
+                midnights_ms,
+                offsets_ms: Vec::new(),
+            }),
         }
+    }
+
+    /// Returns the calendar with clocks that are so far ahead of UTC from so on: pairs of an instant
+    /// and milliseconds. The first also counts for the time before it. Without any, clocks show UTC.
+    ///
+    /// # Errors
+    /// `CoreError::Calendar` where there are too many, one is out of order, or beyond a day.
+    pub fn with_offsets(mut self, offsets_ms: Vec<(i64, i64)>) -> Result<Self, CoreError> {
+        let refuse = |wanted, found| Err(CoreError::Calendar { wanted, found });
+        if offsets_ms.len() > MOST_MIDNIGHTS {
+            return refuse(
+                "up to 4096 offsets",
+                i64::try_from(offsets_ms.len()).unwrap_or(i64::MAX),
+            );
+        }
+        let beyond = offsets_ms
+            .iter()
+            .find(|(_, offset)| offset.unsigned_abs() > DAY_MS.unsigned_abs());
+        if let Some(&(_, bad)) = beyond {
+            return refuse("offsets of at most a day", bad);
+        }
+        let descent = offsets_ms
+            .iter()
+            .zip(offsets_ms.iter().skip(1))
+            .find(|(a, b)| a.0 >= b.0);
+        if let Some((_, &(bad, _))) = descent {
+            return refuse("ascending offsets", bad);
+        }
+        self.offsets_ms = offsets_ms;
+        Ok(self)
     }
 
     /// Returns the calendar whose days are those of UTC.
@@ -55,6 +96,7 @@ impl Calendar {
     pub fn utc() -> Self {
         Self {
             midnights_ms: vec![0],
+            offsets_ms: Vec::new(),
         }
     }
 
@@ -77,6 +119,31 @@ impl Calendar {
         }
     }
 
+    /// Returns the hour of the week that the clocks show: 0 is Monday's first, 167 Sunday's last. An
+    /// hour that clocks skip is in no day; one that they show twice is twice itself.
+    ///
+    /// ```
+    /// # use engine_core::calendar::Calendar;
+    /// let berlin = Calendar::utc().with_offsets(vec![(0, 3_600_000), (1_774_746_000_000, 7_200_000)])?;
+    /// assert_eq!(berlin.hour_of_week(1_774_746_000_000 - 1), 6 * 24 + 1); // Sunday, 01:59:59
+    /// assert_eq!(berlin.hour_of_week(1_774_746_000_000), 6 * 24 + 3); // and then 03:00
+    /// # Ok::<(), engine_core::error::CoreError>(())
+    /// ```
+    #[must_use]
+    pub fn hour_of_week(&self, at_ms: i64) -> u8 {
+        let after = self.offsets_ms.partition_point(|&(from, _)| from <= at_ms);
+        let offset = self.offsets_ms.get(after.saturating_sub(1));
+        let local = at_ms.saturating_add(offset.map_or(0, |&(_, offset)| offset));
+        let hours = local.div_euclid(HOUR_MS) + EPOCH_HOUR;
+        u8::try_from(hours.rem_euclid(i64::from(WEEK_HOURS))).unwrap_or(0)
+    }
+
+    /// Returns from when on clocks are how far ahead of UTC.
+    #[must_use]
+    pub fn offsets_ms(&self) -> &[(i64, i64)] {
+        &self.offsets_ms
+    }
+
     /// Returns the midnights.
     #[must_use]
     pub fn midnights_ms(&self) -> &[i64] {
@@ -96,6 +163,35 @@ mod tests {
             calendar.day(1_000 + 5 * DAY_MS),
             (1_000 + 5 * DAY_MS, 1_000 + 6 * DAY_MS)
         );
+    }
+
+    #[test]
+    fn offsets_out_of_order_or_beyond_a_day_are_refused() {
+        let refused = |offsets| Calendar::utc().with_offsets(offsets).unwrap_err();
+        assert_eq!(
+            refused(vec![(5, 0), (5, 1)]),
+            CoreError::Calendar {
+                wanted: "ascending offsets",
+                found: 5
+            }
+        );
+        assert_eq!(
+            refused(vec![(0, DAY_MS + 1)]),
+            CoreError::Calendar {
+                wanted: "offsets of at most a day",
+                found: DAY_MS + 1
+            }
+        );
+    }
+
+    #[test]
+    fn a_week_has_168_hours_from_monday_on() {
+        let monday = 4 * DAY_MS; // 1970-01-05
+        let hours: Vec<u8> = (0..168)
+            .map(|hour| Calendar::utc().hour_of_week(monday + hour * HOUR_MS))
+            .collect();
+        assert_eq!(hours, (0..WEEK_HOURS).collect::<Vec<u8>>());
+        assert_eq!(Calendar::utc().hour_of_week(monday - 1), 167);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What the book keeps of one campaign and of each of its series, between rounds.
 
 use crate::definition::Definition;
-use crate::ledger::{Account, Receipts};
+use crate::guard::Trail;
+use crate::ledger::{APPLY_DELAY_MS, Account, Evidence, Receipts};
 use crate::money::Micros;
 use crate::pacing::Pacing;
 use crate::verdict::{Action, Binding};
+use crate::window::since;
 
 /// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,8 +19,12 @@ pub(crate) struct Series {
     pub(crate) receipts: Receipts,
     /// Whether a row came since the round before.
     pub(crate) is_heard: bool,
+    /// The newest tick reported since the round before by a producer that is whole, and the frames
+    /// that the book had when it first heard of that.
+    pub(crate) proof: Option<(u32, u64)>,
     /// The bid in force; 0: none.
     pub(crate) bid_micros: i64,
+    pub(crate) trail: Trail,
     /// Settled spend when the round before was decided.
     pub(crate) settled_before: Micros,
     /// Spend of the last rounds, each round back weighing a fifth less.
@@ -41,7 +47,7 @@ pub(crate) struct Campaign {
     pub(crate) pacing: Pacing,
     pub(crate) rhythm: Rhythm,
     pub(crate) day_began_ms: i64,
-    /// Settled spend when the day began.
+    /// `carried` when the day began; what each series had settled is in its account.
     pub(crate) day_opened: Micros,
     /// What was last reported changed; `None` before the first round.
     pub(crate) told: Option<Told>,
@@ -132,6 +138,24 @@ impl Series {
     }
 }
 
+impl Series {
+    /// Takes the evidence that came since the round before, as of this round. A report of a time to
+    /// come is of now at best; one further ahead than clocks may be proves nothing.
+    pub(crate) fn take_evidence(
+        &mut self,
+        at_ms: i64,
+        tick: u32,
+        tick_ms: u32,
+    ) -> Option<Evidence> {
+        let (newest, began) = self.proof.take()?;
+        let age = i64::from(since(tick, newest)) * i64::from(tick_ms);
+        (age >= -APPLY_DELAY_MS).then_some(Evidence {
+            reported_ms: at_ms - age.max(0),
+            began,
+        })
+    }
+}
+
 impl Campaign {
     pub(crate) fn new(definition: Definition) -> Self {
         Self {
@@ -150,6 +174,14 @@ impl Campaign {
     /// Returns the slots of all its series, those it dropped included.
     pub(crate) fn slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.series.iter().chain(&self.dropped).copied()
+    }
+
+    /// Returns the spend of the day.
+    pub(crate) fn today(&self, series: &[Series]) -> Micros {
+        let accounts = self.slots().filter_map(|slot| series.get(slot));
+        accounts.fold(self.carried.left_after(self.day_opened), |sum, found| {
+            sum.saturating_add(found.account.today())
+        })
     }
 
     /// Returns what is settled, and what is reserved.

@@ -7,10 +7,10 @@
 //! is the owner's formula, `cvr · value − cpc` per click.
 
 use crate::allot::allot;
-use crate::bid::{
-    MOST_MULTIPLIER, MOST_WITHOUT_WORTH, Pool, bounded_bid, has_worth, wanted_bid, worth_of,
-};
+use crate::bid::{MOST_MULTIPLIER, MOST_WITHOUT_WORTH, Pool, has_worth, wanted_bid, worth_of};
 use crate::definition::Definition;
+use crate::feasible;
+use crate::guard::{self, Facts, guarded_bid};
 use crate::money::Micros;
 use crate::verdict::{Action, Binding, Offer, Outlook, Purse, Standing, Verdict};
 
@@ -21,8 +21,17 @@ const THIN_CLICKS: u64 = 30;
 /// Returns a decision not to bid.
 #[must_use]
 pub fn hold(definition: &Definition, outlooks: &[Outlook], binding: Binding) -> Verdict {
-    let offers: Vec<Offer> = offers(definition, outlooks);
+    let mut offers: Vec<Offer> = offers(definition, outlooks);
     let best = best(definition, &offers);
+    for (index, offer) in offers.iter_mut().enumerate() {
+        // Who must not bid needs no money: what is open is taken back.
+        offer.allotment = Micros::ZERO;
+        offer.bound_by = if guard::is_open(definition, index) {
+            binding
+        } else {
+            Binding::Blocked
+        };
+    }
     Verdict {
         action: Action::Hold,
         binding,
@@ -50,18 +59,36 @@ pub fn decide(
         .zip(outlooks)
         .map(|(offer, outlook)| standing(definition, offer, outlook, &pool))
         .collect();
-    let is_poor = !is_stale && standings.iter().all(|&standing| standing == Standing::Poor);
+    let open = standings
+        .iter()
+        .enumerate()
+        .filter(|&(index, _)| guard::is_open(definition, index));
+    let is_poor = !is_stale
+        && open
+            .clone()
+            .all(|(_, &standing)| standing == Standing::Poor);
     for (index, (offer, outlook)) in offers.iter_mut().zip(outlooks).enumerate() {
+        if !guard::is_open(definition, index) {
+            offer.bound_by = Binding::Blocked;
+            continue;
+        }
         if is_poor && best != Some(index) {
-            continue; // no bid
+            offer.bound_by = Binding::PoorRoi; // no bid
+            continue;
         }
         let standing = standings.get(index).copied().unwrap_or(Standing::Thin);
         let wanted = wanted_bid(
             definition, outlook, index, &pool, multiplier, standing, is_stale,
         );
         let wanted = if is_poor { wanted * 0.8 } else { wanted };
-        (offer.bid_micros, offer.bound_by) =
-            bounded_bid(definition, index, outlook.last_bid, wanted);
+        let facts = Facts {
+            last_bid: outlook.last_bid,
+            day_bid: outlook.day_bid,
+            is_held: outlook.is_bid_held,
+            confidence: offer.confidence,
+            fallback: wanted_bid(definition, outlook, index, &pool, 1.0, Standing::Thin, true),
+        };
+        (offer.bid_micros, offer.bound_by) = guarded_bid(definition, index, &facts, wanted);
     }
     let money = if is_stale {
         Binding::None
@@ -77,6 +104,8 @@ pub fn decide(
     };
     let binding = if is_stale {
         Binding::StaleData
+    } else if is_infeasible(definition, outlooks, &standings, &pool) {
+        Binding::Infeasible
     } else if is_poor {
         Binding::PoorRoi
     } else if money != Binding::None {
@@ -84,7 +113,7 @@ pub fn decide(
     } else {
         reason(definition, &offers, &standings, best, multiplier)
     };
-    let action = if is_stale || is_poor {
+    let action = if is_stale || is_poor || binding == Binding::Infeasible {
         Action::Fallback
     } else {
         Action::Bid
@@ -95,6 +124,21 @@ pub fn decide(
         best,
         offers,
     }
+}
+
+/// Returns whether the goal is out of reach of the least bids, as far as data can say.
+fn is_infeasible(
+    definition: &Definition,
+    outlooks: &[Outlook],
+    standings: &[Standing],
+    pool: &Pool,
+) -> bool {
+    let cvrs: Vec<Option<f64>> = outlooks
+        .iter()
+        .zip(standings)
+        .map(|(outlook, &standing)| (standing != Standing::Thin).then(|| pool.cvr(outlook)))
+        .collect();
+    feasible::is_min_bid_above_goal(definition, &cvrs)
 }
 
 fn standing(definition: &Definition, offer: &Offer, outlook: &Outlook, pool: &Pool) -> Standing {
@@ -123,7 +167,7 @@ fn offers(definition: &Definition, outlooks: &[Outlook]) -> Vec<Offer> {
             };
             Offer {
                 bid_micros: 0,
-                allotment: Micros::ZERO,
+                allotment: outlook.reserved,
                 cpc_micros: cpc.unwrap_or(f64::NAN),
                 cvr: cvr.unwrap_or(f64::NAN),
                 roi_micros: roi.unwrap_or(f64::NAN),
@@ -150,7 +194,7 @@ fn best(definition: &Definition, offers: &[Offer]) -> Option<usize> {
             }
         })
         .enumerate()
-        .filter(|(_, score)| score.is_finite());
+        .filter(|&(index, score)| score.is_finite() && guard::is_open(definition, index));
     let best = scores.fold(
         None,
         |best: Option<(usize, f64)>, (index, score)| match best {

@@ -4,12 +4,15 @@
 //! checked before anything changes, and what is refused is named with its value.
 
 use crate::bytes::{Reader, Writer};
+use crate::daypart::Week;
 use crate::error::CoreError;
 
 /// Bytes of a campaign's row.
-pub const CAMPAIGN_BYTES: usize = 112;
+pub const CAMPAIGN_BYTES: usize = 168;
 /// Bytes of a series' row.
-pub const SERIES_BYTES: usize = 32;
+pub const SERIES_BYTES: usize = 40;
+/// Where in a campaign's row the number of its series is.
+pub(crate) const SERIES_COUNT_AT: usize = 106;
 /// Money in a definition is at most this many micros: exact as f64, and in every JSON reader.
 pub const MOST_MICROS: i64 = 1 << 53;
 /// The most series a campaign may have, those it has dropped included.
@@ -60,6 +63,16 @@ pub struct Definition {
     pub calendar: u32,
     pub strategy: Strategy,
     pub is_active: bool,
+    /// The largest change of a bid in a day, as a part of the day's first; 0: any.
+    pub max_daily_change: f64,
+    /// Below this confidence a bid does not rise; 0: at any.
+    pub min_confidence: f64,
+    /// The account's key; 0: none.
+    pub account: u64,
+    /// In these hours of the week there is no bid.
+    pub blocked_hours: Week,
+    /// A bid that has changed stays for so long.
+    pub hold_ms: u32,
     pub series: Vec<SeriesBounds>,
 }
 
@@ -71,6 +84,8 @@ pub struct SeriesBounds {
     pub min_bid_micros: i64,
     pub max_bid_micros: i64,
     pub daily_cap_micros: i64,
+    /// No bid there, whatever it promises.
+    pub is_blocked: bool,
 }
 
 impl Definition {
@@ -107,8 +122,14 @@ impl Definition {
             wanted: CAMPAIGN_BYTES as u64,
             found,
         };
-        let (mut definition, strategy, is_active, count, reserved) =
-            Self::read_row(rows).ok_or(short)?;
+        let (mut definition, codes) = Self::read_row(rows).ok_or(short)?;
+        let Codes {
+            strategy,
+            is_active,
+            count,
+            blocked_hours,
+            reserved,
+        } = codes;
         let key = definition.key;
         let refuse = |field, wanted, found| {
             Err(CoreError::Definition {
@@ -128,6 +149,10 @@ impl Definition {
         if reserved != 0 {
             return refuse("reserved", "0", i128::from(reserved));
         }
+        match Week::of_words(blocked_hours) {
+            Some(week) => definition.blocked_hours = week,
+            None => return refuse("blocked_hours", "hours 0 to 167", 168),
+        }
         definition.is_active = is_active == 1;
         for _ in 0..count {
             let found = series.remaining() as u64;
@@ -136,16 +161,19 @@ impl Definition {
                 wanted: SERIES_BYTES as u64,
                 found,
             };
-            definition
-                .series
-                .push(SeriesBounds::read(series).ok_or(short)?);
+            let (mut bounds, is_blocked) = SeriesBounds::read(series).ok_or(short)?;
+            if is_blocked > 1 {
+                return refuse("series.is_blocked", "0 or 1", i128::from(is_blocked));
+            }
+            bounds.is_blocked = is_blocked == 1;
+            definition.series.push(bounds);
         }
         definition.check()?;
         Ok(definition)
     }
 
-    fn read_row(rows: &mut Reader<'_>) -> Option<(Self, u8, u8, u16, u32)> {
-        let definition = Self {
+    fn read_row(rows: &mut Reader<'_>) -> Option<(Self, Codes)> {
+        let mut definition = Self {
             key: rows.u64()?,
             budget_micros: rows.i64()?,
             starts_at_ms: rows.i64()?,
@@ -162,9 +190,27 @@ impl Definition {
             calendar: rows.u32()?,
             strategy: Strategy::Dynamic,
             is_active: false,
+            max_daily_change: 0.0,
+            min_confidence: 0.0,
+            account: 0,
+            blocked_hours: Week::default(),
+            hold_ms: 0,
             series: Vec::new(),
         };
-        Some((definition, rows.u8()?, rows.u8()?, rows.u16()?, rows.u32()?))
+        let (strategy, is_active, count) = (rows.u8()?, rows.u8()?, rows.u16()?);
+        definition.hold_ms = rows.u32()?;
+        definition.max_daily_change = rows.f64()?;
+        definition.min_confidence = rows.f64()?;
+        definition.account = rows.u64()?;
+        let blocked_hours = [rows.u64()?, rows.u64()?, rows.u64()?];
+        let codes = Codes {
+            strategy,
+            is_active,
+            count,
+            blocked_hours,
+            reserved: rows.u64()?,
+        };
+        Some((definition, codes))
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {
@@ -193,7 +239,15 @@ impl Definition {
         out.u8(self.strategy as u8);
         out.u8(u8::from(self.is_active));
         out.u16(u16::try_from(self.series.len() as i128).unwrap_or(u16::MAX));
-        out.u32(0);
+        out.u32(self.hold_ms);
+        out.f64(self.max_daily_change);
+        out.f64(self.min_confidence);
+        out.u64(self.account);
+        self.blocked_hours
+            .words()
+            .iter()
+            .for_each(|&word| out.u64(word));
+        out.u64(0);
         for series in &self.series {
             series.write(out);
         }
@@ -248,6 +302,12 @@ impl Definition {
         }
         if !(self.max_change > 0.0 && self.max_change <= 1e6) {
             return refuse_ratio("max_change", "above 0, to 1e6", self.max_change);
+        }
+        if !(0.0..=1e6).contains(&self.max_daily_change) {
+            return refuse_ratio("max_daily_change", "0 to 1e6", self.max_daily_change);
+        }
+        if !(0.0..=1.0).contains(&self.min_confidence) {
+            return refuse_ratio("min_confidence", "0 to 1", self.min_confidence);
         }
         if !(1..=MOST_UNIT_MICROS).contains(&self.unit_micros) {
             return refuse("unit_micros", "1 to 1000000", i128::from(self.unit_micros));
@@ -313,14 +373,25 @@ impl Definition {
     }
 }
 
+/// The fields of a row that are to be understood yet.
+struct Codes {
+    strategy: u8,
+    is_active: u8,
+    count: u16,
+    blocked_hours: [u64; 3],
+    reserved: u64,
+}
+
 impl SeriesBounds {
-    fn read(rows: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
+    fn read(rows: &mut Reader<'_>) -> Option<(Self, u64)> {
+        let bounds = Self {
             key: rows.u64()?,
             min_bid_micros: rows.i64()?,
             max_bid_micros: rows.i64()?,
             daily_cap_micros: rows.i64()?,
-        })
+            is_blocked: false,
+        };
+        Some((bounds, rows.u64()?))
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {
@@ -328,6 +399,7 @@ impl SeriesBounds {
         out.i64(self.min_bid_micros);
         out.i64(self.max_bid_micros);
         out.i64(self.daily_cap_micros);
+        out.u64(u64::from(self.is_blocked));
     }
 }
 

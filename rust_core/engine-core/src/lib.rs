@@ -4,17 +4,21 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 mod allot;
 mod bid;
 pub mod book;
 mod bytes;
 pub mod calendar;
 mod campaign;
+pub mod daypart;
 pub mod decide;
 pub mod definition;
 pub mod error;
+pub mod feasible;
 pub mod forecast;
 pub mod frame;
+pub mod guard;
 mod header;
 pub mod ledger;
 pub mod money;

@@ -168,7 +168,7 @@ impl Campaign {
     }
 }
 
-/// Returns why a campaign must not bid, if so.
+/// Returns why a campaign must not bid, if so: by its life, its flight, its goal and its money.
 pub(crate) fn reason_to_hold(
     definition: &Definition,
     at_ms: i64,

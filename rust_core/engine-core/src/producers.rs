@@ -23,6 +23,12 @@ struct Producer {
     key: (u64, u16),
     highest: u64,
     heard: u64,
+    /// The frames of the book when it was first heard of.
+    began: u64,
+    /// The first sequence that was heard.
+    first: u64,
+    /// Every sequence from `first` to this one was seen.
+    whole: u64,
     /// Bit `sequence % 1024` of the sequences in `(highest − 1024, highest]`.
     seen: [u64; WORDS],
 }
@@ -56,6 +62,9 @@ impl Producers {
                     key,
                     highest: sequence,
                     heard: self.frames,
+                    began: self.frames,
+                    first: sequence,
+                    whole: sequence,
                     seen: [0; WORDS],
                 };
                 new.set(sequence);
@@ -63,6 +72,25 @@ impl Producers {
                 true
             }
         }
+    }
+
+    /// Returns how many frames were noted.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Returns how many frames had been noted when a producer was first heard of, where nothing that
+    /// it sent before its newest frame is missing; `None` where something may be: a frame that was
+    /// skipped, or those before the first that was heard while they may still be on their way.
+    #[must_use]
+    pub fn whole_since(&self, producer: u64, partition: u16) -> Option<u64> {
+        let at = self
+            .known
+            .binary_search_by_key(&(producer, partition), |known| known.key);
+        let known = self.known.get(at.ok()?)?;
+        let is_begun = known.first <= 1 || known.highest - known.first >= SPAN;
+        (known.whole == known.highest && is_begun).then_some(known.began)
     }
 
     /// Returns how many producers are remembered.
@@ -84,7 +112,9 @@ impl Producers {
             out.u64(known.key.0);
             out.u16(known.key.1);
             out.u64(known.highest);
-            out.u64(known.heard);
+            for number in [known.heard, known.began, known.first, known.whole] {
+                out.u64(number);
+            }
             known.seen.iter().for_each(|&word| out.u64(word));
         }
     }
@@ -99,17 +129,26 @@ impl Producers {
         for _ in 0..count {
             let key = (reader.u64()?, reader.u16()?);
             let (highest, heard) = (reader.u64()?, reader.u64()?);
+            let (began, first, whole) = (reader.u64()?, reader.u64()?, reader.u64()?);
             let mut seen = [0; WORDS];
             for word in &mut seen {
                 *word = reader.u64()?;
             }
-            if known.last().is_some_and(|last| last.key >= key) || heard > frames {
+            if known.last().is_some_and(|last| last.key >= key)
+                || heard > frames
+                || began > heard
+                || first > whole
+                || whole > highest
+            {
                 return None;
             }
             known.push(Producer {
                 key,
                 highest,
                 heard,
+                began,
+                first,
+                whole,
                 seen,
             });
         }
@@ -133,6 +172,13 @@ impl Producer {
             return false;
         }
         self.set(sequence);
+        // A gap that nobody remembers any more stays one: `whole` then never catches up.
+        while self.whole < self.highest
+            && self.highest - self.whole <= SPAN
+            && self.is_set(self.whole + 1)
+        {
+            self.whole += 1;
+        }
         true
     }
 
@@ -201,6 +247,33 @@ mod tests {
         assert_eq!(producers.len(), MOST_PRODUCERS);
         assert!(!producers.note(0, 0, 5));
         assert!(producers.note(1, 0, 5), "forgotten");
+    }
+
+    #[test]
+    fn a_producer_is_whole_while_none_of_its_frames_is_missing() {
+        let mut producers = Producers::default();
+        let mut note = |sequence| {
+            producers.note(1, 0, sequence);
+            producers.whole_since(1, 0)
+        };
+        assert_eq!(note(1), Some(1));
+        assert_eq!(note(3), None, "the second is missing");
+        assert_eq!(note(4), None);
+        assert_eq!(note(2), Some(1));
+        assert_eq!(note(2 + 1024 + 3), None, "lost for good");
+        assert_eq!(note(5), None);
+        assert_eq!(producers.whole_since(2, 0), None, "never heard of");
+    }
+
+    #[test]
+    fn a_producer_heard_late_is_whole_once_its_first_frames_cannot_come_any_more() {
+        let mut producers = Producers::default();
+        for sequence in 50..50 + 1024 {
+            producers.note(1, 0, sequence);
+            assert_eq!(producers.whole_since(1, 0), None);
+        }
+        producers.note(1, 0, 50 + 1024);
+        assert_eq!(producers.whole_since(1, 0), Some(1));
     }
 
     proptest! {

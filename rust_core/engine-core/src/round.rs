@@ -3,12 +3,14 @@
 //! `python/engine/core/rows.py` holds the same layout (`DECISION_ROW`, `SERIES_DECISION_ROW`). The
 //! cost is proportional to the campaigns: each series' forecast comes from its window's sums.
 
+use crate::account;
 use crate::book::Book;
 use crate::bytes::Writer;
 use crate::campaign::{Campaign, Told};
 use crate::decide;
-use crate::definition::MOST_MICROS;
+use crate::definition::{Definition, MOST_MICROS};
 use crate::error::CoreError;
+use crate::guard;
 use crate::money::Micros;
 use crate::plan::{Now, Plan, click_micros, reason_to_hold};
 use crate::verdict::{Action, Binding, Outlook, Verdict};
@@ -17,7 +19,7 @@ use crate::window::since;
 /// Bytes of a campaign's decision.
 pub const DECISION_BYTES: usize = 48;
 /// Bytes of a series' part of it.
-pub const SERIES_DECISION_BYTES: usize = 56;
+pub const SERIES_DECISION_BYTES: usize = 64;
 
 /// A round after a pause plans for at most so many missed ones.
 const MOST_ROUNDS: f64 = 30.0;
@@ -73,11 +75,16 @@ impl Book {
             interval_ms,
         };
         let mut campaigns = std::mem::take(&mut self.campaigns);
+        let heard: Vec<bool> = campaigns
+            .iter_mut()
+            .map(|campaign| self.begin(campaign, &now))
+            .collect();
+        let mut accounts = self.count_accounts(&campaigns, at_ms);
         let mut decisions = Writer::with_capacity(campaigns.len() * DECISION_BYTES);
         let mut series = Writer::with_capacity(self.slots.len() * SERIES_DECISION_BYTES);
         let mut totals = (Micros::ZERO, Micros::ZERO);
-        for campaign in &mut campaigns {
-            let verdict = self.decide_one(campaign, &now);
+        for (campaign, &is_heard) in campaigns.iter_mut().zip(&heard) {
+            let verdict = self.decide_one(campaign, &now, is_heard, &mut accounts);
             let (settled, reserved) = campaign.totals(&self.series);
             totals = (
                 totals.0.saturating_add(settled),
@@ -106,27 +113,65 @@ impl Book {
         })
     }
 
-    fn decide_one(&mut self, campaign: &mut Campaign, now: &Now) -> Verdict {
-        let is_heard = self.begin(campaign, now);
+    /// Adds up what each account's campaigns have spent and reserved, before any is decided.
+    fn count_accounts(&self, campaigns: &[Campaign], at_ms: i64) -> account::Round {
+        let mut accounts = account::Round::default();
+        for campaign in campaigns.iter().filter(|one| one.definition.account != 0) {
+            let totals = campaign.totals(&self.series);
+            accounts.count(campaign, totals, campaign.today(&self.series), at_ms);
+        }
+        accounts
+    }
+
+    fn decide_one(
+        &mut self,
+        campaign: &mut Campaign,
+        now: &Now,
+        is_heard: bool,
+        accounts: &mut account::Round,
+    ) -> Verdict {
+        let (settled, before) = campaign.totals(&self.series);
+        let room = accounts.room(&self.accounts, campaign, settled, now.at_ms);
+        let verdict = self.decide_within(campaign, now, is_heard, room);
+        let (_, reserved) = campaign.totals(&self.series);
+        accounts.decided(campaign, settled, before, reserved, now.at_ms);
+        verdict
+    }
+
+    /// Decides a campaign that may newly have at most `room` reserved (`None`: it has no account).
+    fn decide_within(
+        &mut self,
+        campaign: &mut Campaign,
+        now: &Now,
+        is_heard: bool,
+        room: Option<Micros>,
+    ) -> Verdict {
         let outlooks: Vec<Outlook> = campaign
             .series
             .iter()
-            .map(|&slot| self.outlook(slot, now.at_ms))
+            .map(|&slot| self.outlook(&campaign.definition, slot, now.at_ms))
             .collect();
         let (settled, reserved) = campaign.totals(&self.series);
-        let (day_began, day_ends) = self.day(campaign.definition.calendar, now.at_ms);
-        if day_began > campaign.day_began_ms {
-            if campaign.day_began_ms != i64::MIN {
-                campaign.day_opened = settled;
-            }
-            campaign.day_began_ms = day_began;
-        }
-        let today = settled.left_after(campaign.day_opened);
-        let holds = reason_to_hold(&campaign.definition, now.at_ms, &outlooks, settled, today);
+        let (_, day_ends) = self.day(campaign.definition.calendar, now.at_ms);
+        let today = campaign.today(&self.series);
+        let definition = &campaign.definition;
+        let is_halted = self.accounts.is_halted(definition.account);
+        let hour = self.hour_of_week(definition.calendar, now.at_ms);
+        let gate = guard::gate(definition, is_halted, hour);
+        let open: Micros = outlooks.iter().fold(Micros::ZERO, |sum, outlook| {
+            sum.saturating_add(outlook.reserved)
+        });
+        // Without an account's money nothing new can be given, and nothing given is left to spend.
+        let is_broke = room.is_some_and(|room| room <= Micros::ZERO) && open <= Micros::ZERO;
+        let holds = gate
+            .filter(|&found| found == Binding::Halted)
+            .or_else(|| reason_to_hold(definition, now.at_ms, &outlooks, settled, today))
+            .or(gate)
+            .or_else(|| is_broke.then_some(Binding::AccountCap));
         if let Some(binding) = holds {
             campaign.rhythm.is_bidding = false;
             let verdict = decide::hold(&campaign.definition, &outlooks, binding);
-            self.apply(campaign, &verdict, settled);
+            self.apply(campaign, &verdict, settled, now.at_ms);
             return verdict;
         }
         let plan = Plan::new(&campaign.definition, now, settled, today, day_ends);
@@ -136,23 +181,36 @@ impl Book {
             campaign.pacing.relax();
         } else {
             let click = click_micros(&campaign.definition, &outlooks);
-            campaign.pace(&plan, now, is_heard, (settled, reserved), click);
+            campaign.pace(&plan, now, is_heard, (settled, open), click);
         }
         let definition = &campaign.definition;
         let every_rounds = campaign.rhythm.every_rounds;
-        let purse = plan.purse(definition, now, (settled, reserved), today, every_rounds);
+        let mut purse = plan.purse(definition, now, (settled, reserved), today, every_rounds);
+        let is_account_bound = room.is_some_and(|room| room < purse.room);
+        purse.room = room.map_or(purse.room, |room| room.min(purse.room));
         let multiplier = campaign.pacing.multiplier;
-        let verdict = decide::decide(definition, &outlooks, multiplier, &purse, is_stale);
-        self.apply(campaign, &verdict, settled);
+        let mut verdict = decide::decide(definition, &outlooks, multiplier, &purse, is_stale);
+        verdict.binding = account::reason(verdict.binding, is_account_bound);
+        self.apply(campaign, &verdict, settled, now.at_ms);
         verdict
     }
 
     /// Opens the round for a campaign's series; returns whether one of them was heard from.
-    fn begin(&mut self, campaign: &Campaign, now: &Now) -> bool {
+    fn begin(&mut self, campaign: &mut Campaign, now: &Now) -> bool {
         let mut is_heard = false;
         let (day_began, _) = self.day(campaign.definition.calendar, now.at_ms);
+        let is_new_day = day_began > campaign.day_began_ms;
         // What is settled before the first round is held to be of its day: a cap is the more certain.
-        let is_new_day = day_began > campaign.day_began_ms && campaign.day_began_ms != i64::MIN;
+        let is_first = campaign.day_began_ms == i64::MIN;
+        if is_new_day {
+            campaign.day_began_ms = day_began;
+            campaign.day_opened = if is_first {
+                Micros::ZERO
+            } else {
+                campaign.carried
+            };
+        }
+        let day_tick = self.tick(day_began);
         let future = FUTURE_MS / self.tick_ms;
         for slot in campaign.slots() {
             self.windows.expire(slot, now.tick);
@@ -172,20 +230,37 @@ impl Book {
             series.recent_spend = (series.recent_spend * 0.8 + spent).max(0.0);
             series.settled_before = settled;
             if is_new_day {
-                series.account.day_opened = settled;
+                series.trail.begin_day(series.bid_micros);
             }
+            if is_new_day && !is_first {
+                series.account.begin_day(day_tick);
+            } else {
+                series.account.day_tick = Some(day_tick);
+            }
+            if let Some(evidence) = series.take_evidence(now.at_ms, now.tick, self.tick_ms) {
+                series.account.release(evidence);
+            }
+            series
+                .account
+                .date_held(now.at_ms, i64::from(self.interval_ms));
         }
         is_heard
     }
 
-    fn day(&self, calendar: u32, at_ms: i64) -> (i64, i64) {
+    pub(crate) fn day(&self, calendar: u32, at_ms: i64) -> (i64, i64) {
         self.calendars
             .get(&calendar)
             .map_or((at_ms, at_ms), |calendar| calendar.day(at_ms))
     }
 
+    fn hour_of_week(&self, calendar: u32, at_ms: i64) -> u8 {
+        self.calendars
+            .get(&calendar)
+            .map_or(0, |calendar| calendar.hour_of_week(at_ms))
+    }
+
     #[allow(clippy::cast_precision_loss)]
-    fn outlook(&self, slot: usize, at_ms: i64) -> Outlook {
+    fn outlook(&self, definition: &Definition, slot: usize, at_ms: i64) -> Outlook {
         let forecast = self.forecast_slot(slot, at_ms);
         let series = self.series.get(slot);
         let account = series
@@ -200,34 +275,39 @@ impl Book {
             all_conversions: account.milliconversions as f64 / 1000.0,
             all_impressions: account.impressions,
             settled: account.settled,
-            reserved: account.reserved(),
+            reserved: account.open(),
+            held: account.reserved().left_after(account.open()),
             today: account.today(),
             recent_spend: series.map_or(0.0, |series| series.recent_spend),
             last_bid: series.map_or(0, |series| series.bid_micros),
+            day_bid: series.map_or(0, |series| series.trail.day_bid),
+            is_bid_held: series.is_some_and(|series| series.trail.is_held(definition, at_ms)),
         }
     }
 
     /// Puts bids in force and gives the caps out. The sum of what is reserved stays within the room
     /// that the purse had, because `decide` split no more than that.
-    fn apply(&mut self, campaign: &mut Campaign, verdict: &Verdict, settled: Micros) {
+    fn apply(&mut self, campaign: &mut Campaign, verdict: &Verdict, settled: Micros, at_ms: i64) {
+        let frames = self.producers.frames();
         let (mut can_rise, mut can_fall) = (false, false);
+        let mut open = Micros::ZERO;
         for (&slot, offer) in campaign.series.iter().zip(&verdict.offers) {
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
-            if offer.allotment > Micros::ZERO {
-                series.account.grant(offer.allotment, Micros::MAX);
-            }
+            series.account.allot(offer.allotment, Micros::MAX, frames);
+            open = open.saturating_add(series.account.open());
             let rises = offer.bid_micros > series.bid_micros && series.bid_micros > 0;
-            let is_held = offer.bound_by == Binding::MaxChange;
+            let is_held = offer.bound_by.keeps_bid();
             can_rise |= offer.bound_by != Binding::MaxBid && !(is_held && rises);
             can_fall |= offer.bound_by != Binding::MinBid && (rises || !is_held);
+            let before = series.bid_micros;
+            series.trail.note(before, offer.bid_micros, at_ms);
             series.bid_micros = offer.bid_micros;
         }
-        let (_, reserved) = campaign.totals(&self.series);
         let rhythm = &mut campaign.rhythm;
         (rhythm.can_rise, rhythm.can_fall) = (can_rise, can_fall);
-        rhythm.reserved = reserved;
+        rhythm.reserved = open;
         if verdict.action == Action::Hold {
             (rhythm.planned, rhythm.rounds, rhythm.settled) = (0.0, 0.0, settled);
         }
@@ -277,6 +357,8 @@ impl Book {
             out.f64(offer.cvr);
             out.f64(offer.roi_micros);
             out.f64(offer.confidence);
+            out.u8(offer.bound_by as u8);
+            out.put(&[0; 7]);
         }
     }
 }

@@ -6,11 +6,13 @@
 //! refused: lengths are checked against what is there before anything is set aside for them, and what
 //! was read is recounted before anybody decides with it.
 
+use crate::account::Accounts;
 use crate::book::Book;
 use crate::bytes::{Reader, Writer};
 use crate::campaign::{Campaign, Rhythm, Series, Told};
-use crate::definition::{CAMPAIGN_BYTES, Definition, SERIES_BYTES};
+use crate::definition::{CAMPAIGN_BYTES, Definition, SERIES_BYTES, SERIES_COUNT_AT};
 use crate::error::CoreError;
+use crate::guard::Trail;
 use crate::ledger::{Account, Receipts};
 use crate::money::Micros;
 use crate::pacing::Pacing;
@@ -18,7 +20,7 @@ use crate::producers::Producers;
 use crate::window::Sample;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"CEBOOK\0\0");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 20;
 const CHECKSUM_BYTES: usize = 8;
 
@@ -174,7 +176,13 @@ impl Book {
                 .midnights_ms()
                 .iter()
                 .for_each(|&midnight| out.i64(midnight));
+            out.count(calendar.offsets_ms().len());
+            for &(from_ms, offset_ms) in calendar.offsets_ms() {
+                out.i64(from_ms);
+                out.i64(offset_ms);
+            }
         }
+        self.accounts.write(out);
         self.producers.write(out);
         out.count(self.campaigns.len());
         for campaign in &self.campaigns {
@@ -200,10 +208,20 @@ impl Book {
             let midnights = reader.take(count.checked_mul(8)?)?;
             let mut midnights = Reader::new(midnights);
             let midnights: Option<Vec<i64>> = (0..count).map(|_| midnights.i64()).collect();
-            if let Err(error) = book.set_calendar(number, midnights?) {
+            let count = reader.u32()? as usize;
+            let offsets = reader.take(count.checked_mul(16)?)?;
+            let mut offsets = Reader::new(offsets);
+            let offsets: Option<Vec<(i64, i64)>> = (0..count)
+                .map(|_| Some((offsets.i64()?, offsets.i64()?)))
+                .collect();
+            if let Err(error) = book.set_calendar(number, midnights?, offsets?) {
                 return Some(Err(error));
             }
         }
+        book.accounts = match Accounts::read(reader)? {
+            Ok(accounts) => accounts,
+            Err(error) => return Some(Err(error)),
+        };
         book.producers = Producers::read(reader)?;
         for _ in 0..reader.u32()? {
             if let Err(error) = book.read_campaign(reader)? {
@@ -215,8 +233,7 @@ impl Book {
 
     fn read_campaign(&mut self, reader: &mut Reader<'_>) -> Option<Result<(), CoreError>> {
         let row = reader.take(CAMPAIGN_BYTES)?;
-        // The count of its series is in the row, 8 bytes before the end and before 4 reserved ones.
-        let count = Reader::new(row.get(CAMPAIGN_BYTES - 6..)?).u16()?;
+        let count = Reader::new(row.get(SERIES_COUNT_AT..)?).u16()?;
         let series = reader.take(usize::from(count) * SERIES_BYTES)?;
         let definition = match Definition::read(&mut Reader::new(row), &mut Reader::new(series)) {
             Ok(definition) => definition,
@@ -257,7 +274,12 @@ impl Book {
         out.u64(series.key);
         series.account.write(out);
         out.u8(u8::from(series.is_heard));
+        let (tick, began) = series.proof.unwrap_or_default();
+        out.u8(u8::from(series.proof.is_some()));
+        out.u32(tick);
+        out.u64(began);
         out.i64(series.bid_micros);
+        series.trail.write(out);
         out.i64(series.settled_before.0);
         out.f64(series.recent_spend);
         out.i64(series.told.0);
@@ -286,7 +308,12 @@ impl Book {
             unit_micros: definition.unit_micros,
             account: Account::read(reader)?,
             is_heard: reader.u8()? == 1,
+            proof: {
+                let (is_there, tick, began) = (reader.u8()? == 1, reader.u32()?, reader.u64()?);
+                is_there.then_some((tick, began))
+            },
             bid_micros: reader.i64().filter(|&bid| bid >= 0)?,
+            trail: Trail::read(reader)?,
             settled_before: Micros(reader.i64()?),
             recent_spend: reader.f64().filter(|spend| (0.0..=2e18).contains(spend))?,
             told: (reader.i64()?, Micros(reader.i64()?)),

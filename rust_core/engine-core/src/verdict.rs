@@ -36,10 +36,29 @@ pub enum Binding {
     StaleData,
     PoorRoi,
     TargetReach,
+    AccountCap,
+    DayPart,
+    Blocked,
+    HoldTime,
+    Confidence,
+    Halted,
+    DailyChange,
+    Infeasible,
+}
+
+impl Binding {
+    /// Returns whether it keeps a bid near the one in force: pacing cannot move it further now.
+    #[must_use]
+    pub fn keeps_bid(self) -> bool {
+        matches!(
+            self,
+            Self::MaxChange | Self::DailyChange | Self::HoldTime | Self::Confidence
+        )
+    }
 }
 
 /// Names of bindings by code.
-pub const BINDINGS: [&str; 16] = [
+pub const BINDINGS: [&str; 24] = [
     "NONE",
     "NOT_ACTIVE",
     "NOT_STARTED",
@@ -56,6 +75,14 @@ pub const BINDINGS: [&str; 16] = [
     "STALE_DATA",
     "POOR_ROI",
     "TARGET_REACH",
+    "ACCOUNT_CAP",
+    "DAY_PART",
+    "BLOCKED",
+    "HOLD_TIME",
+    "CONFIDENCE",
+    "HALTED",
+    "DAILY_CHANGE",
+    "INFEASIBLE",
 ];
 
 /// What is known of one platform when a round is decided.
@@ -72,12 +99,19 @@ pub struct Outlook {
     pub all_conversions: f64,
     pub all_impressions: u64,
     pub settled: Micros,
+    /// What it may still spend on the cap it was given last.
     pub reserved: Micros,
+    /// What it may have spent beyond that by a cap that was lowered since.
+    pub held: Micros,
     pub today: Micros,
     /// Spend of the last rounds, older ones weighing less.
     pub recent_spend: f64,
     /// The bid in force; 0: none.
     pub last_bid: i64,
+    /// The bid that the day began with; 0: none yet.
+    pub day_bid: i64,
+    /// Whether the bid in force is younger than the hold time.
+    pub is_bid_held: bool,
 }
 
 /// The money that a round may hand out.

@@ -69,12 +69,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn settled_is_what_an_obvious_recount_says_and_caps_never_fall(steps in steps()) {
+    fn settled_is_what_an_obvious_recount_says_and_no_round_gives_beyond_the_budget(steps in steps()) {
         let mut book = Book::new(WINDOW, 1, 2000).unwrap();
         let mut wanted = Wanted { budget: 100_000_000, ..Wanted::new(1) };
         put(&mut book, std::slice::from_ref(&wanted));
         let (mut recount, mut at_ms) = (Recount::default(), START_MS);
-        let mut caps: BTreeMap<u64, i64> = BTreeMap::new();
         for step in steps {
             match step {
                 Step::Frame(sequence, rows) => {
@@ -92,13 +91,11 @@ proptest! {
                     at_ms += INTERVAL_MS;
                     let committed = decided.settled + decided.reserved;
                     prop_assert!(
-                        committed <= wanted.budget || committed == before.settled.0 + before.reserved.0,
+                        committed <= wanted.budget || committed <= before.settled.0 + before.reserved.0,
                         "caps were given beyond the budget: {decided:?}"
                     );
                     for told in &decided.series {
-                        let cap = caps.insert(told.key, told.cap).unwrap_or(0);
-                        prop_assert!(told.cap >= cap);
-                        prop_assert!(told.bid >= 0);
+                        prop_assert!(told.bid >= 0 && told.cap >= 0);
                     }
                 }
                 Step::Budget(budget) => {
@@ -269,7 +266,7 @@ fn what_the_chain_has_recorded_is_held_to_be_spent() {
 fn a_daily_cap_holds_until_midnight_and_not_longer() {
     let mut book = Book::new(8, 1, 2000).unwrap();
     let midnight = START_MS + 60_000;
-    book.set_calendar(7, vec![midnight - 86_400_000, midnight])
+    book.set_calendar(7, vec![midnight - 86_400_000, midnight], Vec::new())
         .unwrap();
     let wanted = Wanted {
         daily_cap: 5_000_000,

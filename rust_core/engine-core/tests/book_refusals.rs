@@ -134,6 +134,51 @@ fn ratios_must_be_numbers() {
 }
 
 #[test]
+fn guardrails_must_be_within_what_they_can_mean() {
+    let new = || Wanted::new(1);
+    for (wanted, field) in [
+        (
+            Wanted {
+                max_daily_change: -0.1,
+                ..new()
+            },
+            "max_daily_change",
+        ),
+        (
+            Wanted {
+                max_daily_change: f64::NAN,
+                ..new()
+            },
+            "max_daily_change",
+        ),
+        (
+            Wanted {
+                min_confidence: 1.1,
+                ..new()
+            },
+            "min_confidence",
+        ),
+        (
+            Wanted {
+                blocked_hours: [0, 0, 1 << 40],
+                ..new()
+            },
+            "blocked_hours",
+        ),
+    ] {
+        let error = refused(&wanted);
+        assert!(error.to_string().contains(field), "{error}");
+    }
+    let (rows, mut series) = new().rows();
+    series[32] = 2;
+    let error = Book::new(8, 1, 2000)
+        .unwrap()
+        .put(&rows, &series)
+        .unwrap_err();
+    assert!(error.to_string().contains("series.is_blocked"), "{error}");
+}
+
+#[test]
 fn a_calendar_must_be_known() {
     let error = refused(&Wanted {
         calendar: 5,
@@ -194,16 +239,16 @@ fn rows_must_be_whole_and_as_many_as_announced() {
     };
     assert_eq!(
         book.put(&rows[1..], &series).unwrap_err(),
-        rows_error("campaigns", 112, 111)
+        rows_error("campaigns", 168, 167)
     );
     assert_eq!(
-        book.put(&rows, &series[..32]).unwrap_err(),
-        rows_error("series", 32, 0)
+        book.put(&rows, &series[..40]).unwrap_err(),
+        rows_error("series", 40, 0)
     );
     let longer = [series.clone(), series].concat();
     assert_eq!(
         book.put(&rows, &longer).unwrap_err(),
-        rows_error("series", 64, 128)
+        rows_error("series", 80, 160)
     );
 }
 

@@ -14,7 +14,8 @@ static WHOLE: LazyLock<Vec<u8>> = LazyLock::new(|| book().snapshot());
 
 fn book() -> Book {
     let mut book = Book::new(8, 1, 2000).unwrap();
-    book.set_calendar(3, vec![0, 86_400_000]).unwrap();
+    book.set_calendar(3, vec![0, 86_400_000], vec![(0, 3_600_000)])
+        .unwrap();
     let wanted: Vec<Wanted> = (1..4).map(Wanted::new).collect();
     put(&mut book, &wanted);
     put(
@@ -99,7 +100,7 @@ fn another_version_is_refused_by_its_number() {
         found,
         CoreError::Snapshot {
             part: "version",
-            wanted: 1,
+            wanted: 2,
             found: 9
         }
     );
@@ -155,7 +156,7 @@ proptest! {
 
     #[test]
     fn definitions_of_any_bytes_are_no_panic(
-        edits in prop::collection::vec((0_usize..112, any::<u8>()), 0..12),
+        edits in prop::collection::vec((0_usize..168, any::<u8>()), 0..12),
     ) {
         let (mut row, series) = Wanted::new(9).rows();
         for (at, byte) in edits {

@@ -97,9 +97,28 @@ impl Book {
             .map_err(refused)
     }
 
-    fn set_calendar(&self, py: Python<'_>, calendar: u32, midnights_ms: Vec<i64>) -> PyResult<()> {
-        self.with(py, |book| book.set_calendar(calendar, midnights_ms))
+    #[pyo3(signature = (calendar, midnights_ms, offsets_ms = Vec::new()))]
+    fn set_calendar(
+        &self,
+        py: Python<'_>,
+        calendar: u32,
+        midnights_ms: Vec<i64>,
+        offsets_ms: Vec<(i64, i64)>,
+    ) -> PyResult<()> {
+        self.with(py, |book| {
+            book.set_calendar(calendar, midnights_ms, offsets_ms)
+        })
+        .map_err(refused)
+    }
+
+    #[allow(clippy::needless_pass_by_value)]
+    fn put_accounts(&self, py: Python<'_>, rows: Input) -> PyResult<()> {
+        self.with(py, |book| book.put_accounts(&rows))
             .map_err(refused)
+    }
+
+    fn set_halted(&self, py: Python<'_>, is_halted: bool) {
+        self.with(py, |book| book.set_halted(is_halted));
     }
 
     #[allow(clippy::needless_pass_by_value)] // an extracted argument is owned

@@ -44,14 +44,16 @@ def test_a_scheduled_campaign_begins_with_its_flight_and_ends_with_it() -> None:
     assert decided(book, START_MS + 20_000) == (Action.HOLD, Binding.FLIGHT_OVER)
 
 
-def test_a_hold_bids_nothing_and_keeps_the_caps_given() -> None:
+def test_a_hold_bids_nothing_takes_caps_back_and_keeps_what_they_allowed_reserved() -> None:
     book = book_of(campaign())
     bidding = book.decide(START_MS).series
     book.put([campaign(state=State.PAUSED)])
     holding = book.decide(START_MS + 2000).series
     assert (bidding["bid_micros"] > 0).all()
     assert (holding["bid_micros"] == 0).all()
-    assert holding["cap_micros"].tolist() == bidding["cap_micros"].tolist()
+    assert holding["cap_micros"].tolist() == [0, 0]
+    reserved = int(book.ledger()["reserved_micros"][0])
+    assert reserved == int(bidding["cap_micros"].sum()), "a platform may not have heard yet"
 
 
 def test_bids_stay_within_the_bounds_of_campaign_and_platform() -> None:

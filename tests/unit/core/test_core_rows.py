@@ -13,10 +13,11 @@ from engine.domain.decision import Action, Binding
     [
         (rows.FRAME_HEADER, 32),
         (rows.SAMPLE_ROW, 32),
-        (rows.CAMPAIGN_ROW, 112),
-        (rows.SERIES_ROW, 32),
+        (rows.CAMPAIGN_ROW, 168),
+        (rows.SERIES_ROW, 40),
+        (rows.ACCOUNT_ROW, 48),
         (rows.DECISION_ROW, 48),
-        (rows.SERIES_DECISION_ROW, 56),
+        (rows.SERIES_DECISION_ROW, 64),
         (rows.LEDGER_ROW, 24),
     ],
 )

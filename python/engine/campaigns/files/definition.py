@@ -9,11 +9,13 @@ from engine.campaigns.files.fields import Fields, Report, did_you_mean
 from engine.campaigns.files.rows import Columns, Path, Problem, Row, shown
 from engine.campaigns.files.times import instant, zone_of
 from engine.domain.campaign import Definition, Flight, Guardrails, PlatformBounds, Strategy
+from engine.domain.dayparts import RULE_WANTED
+from engine.domain.feasibility import Conflict, conflicts_of
 from engine.domain.money import LARGEST_MICROS, from_micros, has_minor_units
 from engine.domain.validation import EARLIEST, LATEST, problems_of
 from engine.errors import DefinitionError
 
-__all__ = ["COLUMNS", "FIELDS", "definition_of"]
+__all__ = ["COLUMNS", "FIELDS", "Written", "conflict_path", "definition_of"]
 
 FIELDS = (
     "id",
@@ -27,12 +29,24 @@ FIELDS = (
     "target_cpa",
     "target_roas",
     "target_reach",
+    "min_spend",
+    "account",
     "platforms",
     "guardrails",
     "labels",
 )
 FLIGHT = ("starts_at", "ends_at")
-GUARDRAILS = ("min_bid", "max_bid", "max_change", "daily_cap")
+GUARDRAILS = (
+    "min_bid",
+    "max_bid",
+    "max_change",
+    "daily_cap",
+    "max_daily_change",
+    "hold_seconds",
+    "min_confidence",
+    "blocked_platforms",
+    "blocked_hours",
+)
 BOUNDS = ("min_bid", "max_bid", "daily_cap")
 
 _BOUND_COLUMN = re.compile(r"platforms?\.([^.]+)\.(min_bid|max_bid|daily_cap)")
@@ -72,6 +86,10 @@ class _Reader:
         definition = self._definition(fields)
         for error in problems_of(definition):
             self._report_domain(error)
+        if not self._refused:
+            for conflict in conflicts_of(definition):
+                if conflict.is_certain:
+                    self._report(conflict_path(conflict), conflict.wanted, Written(conflict.found))
         problems = list(self._refused.values())
         return sorted(problems, key=lambda problem: problem.line or 0) or definition
 
@@ -93,6 +111,8 @@ class _Reader:
             target_cpa_micros=fields.amount("target_cpa"),
             target_roas=fields.ratio("target_roas"),
             target_reach=fields.whole("target_reach"),
+            min_spend_micros=fields.amount("min_spend"),
+            account=fields.text("account") or None,
             platforms=self._platforms(fields),
             guardrails=self._guardrails(fields, currency),
             labels=self._labels(fields),
@@ -135,6 +155,11 @@ class _Reader:
             max_bid_micros=_or(rails.amount("max_bid"), usual.max_bid_micros * scale),
             max_change=_or(rails.ratio("max_change"), usual.max_change),
             daily_cap_micros=rails.amount("daily_cap"),
+            max_daily_change=rails.ratio("max_daily_change"),
+            hold_seconds=_or(rails.ratio("hold_seconds"), usual.hold_seconds),
+            min_confidence=_or(rails.ratio("min_confidence"), usual.min_confidence),
+            blocked_platforms=rails.words("blocked_platforms", "a list of platforms"),
+            blocked_hours=rails.words("blocked_hours", f"a list of rules: {RULE_WANTED}"),
         )
 
     def _platforms(self, fields: Fields) -> dict[str, PlatformBounds]:
@@ -177,7 +202,7 @@ class _Reader:
                 line=self._row.locate(path),
                 field=".".join(path),
                 wanted=wanted,
-                found=shown(found),
+                found=str(found) if isinstance(found, Written) else shown(found),
                 campaign=self._campaign(),
             )
 
@@ -193,7 +218,7 @@ class _Reader:
         if written is not None:
             found = written
         elif error.field.endswith("_micros") and isinstance(found, int):
-            found = _Written(from_micros(found))
+            found = Written(from_micros(found))
         self._report(path, error.wanted, found)
 
     def _campaign(self) -> str:
@@ -202,7 +227,7 @@ class _Reader:
         return value if isinstance(value, str) and re.fullmatch(r"[\w-]{1,64}", value) else ""
 
 
-class _Written(str):
+class Written(str):
     """A number that is shown without quotes."""
 
     __slots__ = ()
@@ -216,6 +241,11 @@ class _Zones(list[str]):
 
     def __init__(self) -> None:
         super().__init__(sorted(available_timezones()))
+
+
+def conflict_path(conflict: Conflict) -> Path:
+    """Return where in a row the constraint is that a conflict wants relaxed."""
+    return tuple(conflict.field.removesuffix("_micros").split("."))
 
 
 def _or(value: _T | None, default: _T) -> _T:

@@ -81,6 +81,18 @@ class Fields:
             return 1
         return int(number)
 
+    def words(self, name: str, wanted: str) -> tuple[str, ...]:
+        """Return a list of texts; one text may stand alone, and "a|b" for two in a text cell."""
+        value = self._values.get(name)
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split("|")) if self._is_text else (value,)
+        if value is None:
+            return ()
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        self.refuse(name, wanted)
+        return ()
+
     def mapping(self, name: str, wanted: str) -> "Fields":
         value = self._values.get(name)
         if value is not None and not isinstance(value, dict):

@@ -101,7 +101,7 @@ class _Document:
 
     def _strangers(self, value: object, start: int) -> Iterator[Problem]:
         for key in value if isinstance(value, dict) else ():
-            if key not in (self._top, BESIDE, "$schema") and not key.startswith("x-"):
+            if key not in (self._top, *BESIDE, "$schema") and not key.startswith("x-"):
                 offset = _key_offset(self._text, start, (key,)) or start
                 yield self._problem(offset, f"{self._top} alone at the top", repr(key))
 

@@ -10,8 +10,8 @@ __all__ = ["BESIDE", "Columns", "Path", "Problem", "Row", "shown"]
 Path = tuple[str, ...]
 """Where a field is within its row: ("flight", "ends_at")."""
 
-BESIDE = "columns"
-"""What may stand beside the list of campaigns: how a backtest reads the log's columns."""
+BESIDE = frozenset({"accounts", "campaigns", "columns"})
+"""What may stand beside a list: accounts beside campaigns, and how a backtest reads a log."""
 
 LONGEST_SHOWN = 60
 

@@ -3,8 +3,17 @@
 from typing import Any
 
 from engine.domain.campaign import Guardrails, Strategy
+from engine.domain.dayparts import RULE_WANTED
 from engine.domain.money import from_micros
-from engine.domain.validation import LARGEST_ROAS, LONGEST_NAME, MOST_LABELS, MOST_PLATFORMS
+from engine.domain.validation import (
+    LARGEST_DAILY_CHANGE,
+    LARGEST_ROAS,
+    LONGEST_HOLD_S,
+    LONGEST_NAME,
+    MOST_LABELS,
+    MOST_PLATFORMS,
+    MOST_RULES,
+)
 
 __all__ = ["schema"]
 
@@ -21,6 +30,7 @@ def schema() -> dict[str, Any]:
                 "type": "object",
                 "properties": {
                     "$schema": {"type": "string"},
+                    "accounts": {"type": "array", "items": {"$ref": "#/$defs/account"}},
                     "campaigns": campaigns,
                     "columns": {
                         "type": "object",
@@ -51,6 +61,7 @@ def schema() -> dict[str, Any]:
                 max_bid=_AMOUNT,
                 daily_cap=_AMOUNT,
             ),
+            "account": _account(),
             "campaign": _campaign(),
         },
     }
@@ -87,6 +98,11 @@ def _campaign() -> dict[str, Any]:
             maximum=LARGEST_ROAS,
         ),
         target_reach=_described("Impressions", type="integer", minimum=1),
+        min_spend=_AMOUNT
+        | {
+            "description": "What must be possible to spend over the flight, or nothing is published"
+        },
+        account={"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
         platforms=_platforms(),
         guardrails=_guardrails(),
         labels={
@@ -130,7 +146,48 @@ def _guardrails() -> dict[str, Any]:
             default=usual.max_change,
         ),
         daily_cap=_AMOUNT,
+        max_daily_change=_described(
+            "The largest change of a bid in a day, as a fraction of the bid that it began with",
+            type="number",
+            exclusiveMinimum=0,
+            maximum=LARGEST_DAILY_CHANGE,
+        ),
+        hold_seconds=_described(
+            "How long a bid that has changed stays",
+            type="number",
+            minimum=0,
+            maximum=LONGEST_HOLD_S,
+            default=usual.hold_seconds,
+        ),
+        min_confidence=_described(
+            "Below this confidence of its forecast a bid does not rise",
+            type="number",
+            minimum=0,
+            maximum=1,
+            default=usual.min_confidence,
+        ),
+        blocked_platforms=_described(
+            "Platforms not to bid on, for now", type="array", items={"type": "string"}
+        ),
+        blocked_hours=_described(
+            "When not to bid, by the campaign's timezone: " + RULE_WANTED,
+            type="array",
+            items={"type": "string"},
+            maxItems=MOST_RULES,
+        ),
     )
+
+
+def _account() -> dict[str, Any]:
+    account = _mapping(
+        "Caps over all campaigns that name the account",
+        id={"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+        currency={"type": "string", "pattern": "^[A-Z]{3}$", "default": "USD"},
+        timezone=_described("IANA time zone of its days", type="string", default="UTC"),
+        daily_cap=_AMOUNT,
+        total_cap=_AMOUNT,
+    )
+    return account | {"required": ["id"]}
 
 
 def _described(description: str, **keywords: object) -> dict[str, Any]:

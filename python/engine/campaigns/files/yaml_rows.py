@@ -129,7 +129,7 @@ class _Rows:
 
     def _strangers(self, root: yaml.MappingNode) -> Iterator[Problem]:
         for key, _ in root.value:
-            if key.value not in (self._top, BESIDE) and not str(key.value).startswith("x-"):
+            if key.value not in (self._top, *BESIDE) and not str(key.value).startswith("x-"):
                 yield self._problem(key, f"{self._top} alone at the top", shown(str(key.value)))
 
     def _problem(self, node: yaml.Node, wanted: str, found: str) -> Problem:

@@ -198,49 +198,53 @@ impl Scenario<'_, '_> {
         crossing(index, self.cost(index), self.cost(index + 1), budget)
     }
 
+    /// Returns the last index at which the day's CPA is as planned, or 0 where it never is.
+    fn last_within(&self, plan: f64) -> usize {
+        let within = |index: usize| self.over(index, plan) <= 0.0;
+        if within(RISING) {
+            partition(RISING + 1, SHADOWS, within) - 1
+        } else {
+            (0..RISING).rev().find(|&index| within(index)).unwrap_or(0)
+        }
+    }
+
+    /// Returns by how much a day's cost is over the planned CPA.
+    fn over(&self, index: usize, plan: f64) -> f64 {
+        self.cost(index) - plan * self.value(index)
+    }
+
     /// Returns the highest shadow price at which the day's CPA is as planned.
     fn shadow_of_target(&self, plan: f64) -> f64 {
-        let over = |index: usize| self.cost(index) - plan * self.value(index);
-        let last = if over(RISING) <= 0.0 {
-            partition(RISING + 1, SHADOWS, |index| over(index) <= 0.0) - 1
-        } else {
-            (0..RISING)
-                .rev()
-                .find(|&index| over(index) <= 0.0)
-                .unwrap_or(0)
-        };
+        let last = self.last_within(plan);
         if last >= LAST {
             return shadow_at(number(LAST));
         }
-        crossing(last, over(last), over(last + 1), 0.0)
+        crossing(last, self.over(last, plan), self.over(last + 1, plan), 0.0)
     }
 
     /// Returns the shadow price that maximises V·min(1, target/CPA)³, and how far the CPA is then
     /// over the target, where it is.
     fn shadow_of_soft_target(&self) -> (f64, Option<f64>) {
-        let mut day = *self.base;
-        for (weight, value, cost) in self.later {
-            day.value
-                .iter_mut()
-                .zip(value.iter())
-                .for_each(|(sum, one)| *sum += weight * one);
-            day.cost
-                .iter_mut()
-                .zip(cost.iter())
-                .for_each(|(sum, one)| *sum += weight * one);
-        }
-        let mut scores = [0.0; SHADOWS];
-        for (score, (value, cost)) in scores.iter_mut().zip(day.value.iter().zip(&day.cost)) {
+        let score = |index: usize| {
+            let (value, cost) = (self.value(index), self.cost(index));
             let within = (value / cost).min(1.0); // 1 where neither is anything
-            *score = value * (within * within * within);
-        }
-        let (mut best, mut highest) = (0, f64::NEG_INFINITY);
-        for (index, &score) in scores.iter().enumerate() {
-            if score > highest {
-                (best, highest) = (index, score);
+            value * (within * within * within)
+        };
+        // Below the last index within the target V is lower, and the score with it: start there.
+        let last = self.last_within(1.0);
+        let start = if self.over(last, 1.0) <= 0.0 { last } else { 0 };
+        let (mut best, mut highest) = (start, score(start));
+        for index in start + 1..SHADOWS {
+            let found = score(index);
+            if found > highest {
+                (best, highest) = (index, found);
             }
         }
-        let ratio = (at(&day.cost, best) / at(&day.value, best).max(1e-9)).max(1.0);
+        // Of equals the lowest: there the last spend buys nothing.
+        while best > 0 && score(best - 1) >= highest {
+            best -= 1;
+        }
+        let ratio = (self.cost(best) / self.value(best).max(1e-9)).max(1.0);
         (at(&SHADOW_PRICES, best), (ratio > OVERRUN).then_some(ratio))
     }
 }

@@ -30,6 +30,14 @@ pub struct Wanted {
     pub strategy: u8,
     pub is_active: u8,
     pub platforms: u64,
+    pub cpa: i64,
+    pub hold_ms: u32,
+    pub max_daily_change: f64,
+    pub min_confidence: f64,
+    pub account: u64,
+    pub blocked_hours: [u64; 3],
+    /// Numbers of platforms.
+    pub blocked: Vec<u64>,
 }
 
 impl Wanted {
@@ -49,6 +57,13 @@ impl Wanted {
             strategy: 0,
             is_active: 1,
             platforms: 2,
+            cpa: 0,
+            hold_ms: 0,
+            max_daily_change: 0.0,
+            min_confidence: 0.0,
+            account: 0,
+            blocked_hours: [0; 3],
+            blocked: Vec::new(),
         }
     }
 
@@ -59,7 +74,13 @@ impl Wanted {
     pub fn rows(&self) -> (Vec<u8>, Vec<u8>) {
         let mut row = Vec::new();
         row.extend(self.key.to_le_bytes());
-        for amount in [self.budget, self.starts_ms, self.ends_ms, self.value, 0] {
+        for amount in [
+            self.budget,
+            self.starts_ms,
+            self.ends_ms,
+            self.value,
+            self.cpa,
+        ] {
             row.extend(amount.to_le_bytes());
         }
         row.extend(0.0_f64.to_le_bytes());
@@ -71,14 +92,32 @@ impl Wanted {
         row.extend(self.calendar.to_le_bytes());
         row.extend([self.strategy, self.is_active]);
         row.extend(u16::try_from(self.platforms).unwrap().to_le_bytes());
-        row.extend([0; 4]);
+        row.extend(self.hold_ms.to_le_bytes());
+        row.extend(self.max_daily_change.to_le_bytes());
+        row.extend(self.min_confidence.to_le_bytes());
+        row.extend(self.account.to_le_bytes());
+        for word in self.blocked_hours {
+            row.extend(word.to_le_bytes());
+        }
+        row.extend([0; 8]);
         let mut series = Vec::new();
         for platform in 1..=self.platforms {
             series.extend(self.series_key(platform).to_le_bytes());
             series.extend([0; 24]);
+            series.extend(u64::from(self.blocked.contains(&platform)).to_le_bytes());
         }
         (row, series)
     }
+}
+
+/// A partition's share of an account: key, total cap, daily cap (-1: none), and whether it is halted.
+pub fn put_account(book: &mut Book, key: u64, total: i64, daily: i64, is_halted: bool) {
+    let mut row = key.to_le_bytes().to_vec();
+    for amount in [total, daily, -1, 0] {
+        row.extend(amount.to_le_bytes());
+    }
+    row.extend([u8::from(is_halted), 0, 0, 0, 0, 0, 0, 0]);
+    book.put_accounts(&row).unwrap();
 }
 
 pub fn put(book: &mut Book, wanted: &[Wanted]) {
@@ -144,6 +183,7 @@ pub struct Told {
     pub cpc: f64,
     pub cvr: f64,
     pub roi: f64,
+    pub bound_by: u8,
 }
 
 fn eight(row: &[u8], at: usize) -> [u8; 8] {
@@ -161,6 +201,7 @@ pub fn read(round: &Round) -> Vec<Decided> {
             cpc: f64::from_le_bytes(eight(row, 24)),
             cvr: f64::from_le_bytes(eight(row, 32)),
             roi: f64::from_le_bytes(eight(row, 40)),
+            bound_by: row[56],
         })
         .collect();
     let rows = round.decisions.chunks_exact(DECISION_BYTES);
