@@ -93,6 +93,18 @@ async def test_a_follower_from_the_beginning_gets_the_newest_then_each_change(
     assert [m.payload for m in heard][-3:] == [b"3", b"4", b"5"]
 
 
+async def test_a_follower_with_history_gets_the_older_entries_that_are_kept(
+    broker: Broker,
+) -> None:
+    heard: list[Message] = []
+    revision = 0
+    for number in range(10):
+        revision = await broker.campaigns.put("one", b"%d" % number, expected=revision)
+    async with broker.campaigns.follow(heard.append, with_history=True) as follower:
+        await follower.caught_up()
+    assert [m.payload for m in heard] == [b"%d" % number for number in range(2, 10)]
+
+
 async def test_a_follower_after_a_revision_gets_what_came_later(broker: Broker) -> None:
     heard: list[Message] = []
     one = await broker.campaigns.put("one", b"1", expected=0)

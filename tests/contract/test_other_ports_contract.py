@@ -54,6 +54,17 @@ async def test_burying_neither_blocks_nor_raises_while_the_broker_is_away(
         await backend.up()
 
 
+async def test_a_dead_letter_is_removed_and_the_others_stay(broker: Broker) -> None:
+    for n in range(3):
+        broker.dead_letters.bury("feed", f"reason {n}", b"p")
+    await broker.dead_letters.drain()  # type: ignore[attr-defined]  # of both, for tests
+    second = [letter async for letter in broker.dead_letters.all()][1]
+    for _ in range(2):
+        await broker.dead_letters.remove(second.sequence)
+    left = [letter.reason async for letter in broker.dead_letters.all()]
+    assert left == ["reason 0", "reason 2"]
+
+
 async def test_no_dead_letters_is_an_empty_list(broker: Broker) -> None:
     assert [letter async for letter in broker.dead_letters.all()] == []
 

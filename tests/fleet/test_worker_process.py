@@ -1,10 +1,13 @@
 """Real nats-server, real worker processes: start, kill -9, restart, stop."""
 
+import asyncio
+import json
 import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,3 +170,31 @@ async def test_a_worker_that_cannot_start_says_why_in_one_line(
     assert found == code
     assert len(lines) == 1
     assert line in lines[0]
+
+
+async def test_a_worker_tells_over_http_how_it_is(place: Place) -> None:
+    flags = (*place.flags("w1"), "--health", ":0")
+    async with worker_process(*flags) as worker:
+        line = json.loads(await worker.says("health_served"))
+        host, _, port = line["address"].rpartition(":")
+        assert host == "127.0.0.1"
+        await place.rounds_go_on()
+        assert await asked(int(port), "/live") == (200, {"live": True})
+        assert (await asked(int(port), "/ready"))[0] == 200
+        code, status = await asked(int(port), "/status")
+        assert (code, status["worker"], status["ready"]) == (200, "w1", True)
+        assert status["rounds"] > 0
+        await place.server.kill()
+        await worker.says("broker_away")
+        code, said = await asked(int(port), "/ready")
+        assert (code, said["hindrances"]) == (503, ["the broker is away"])
+        assert (await asked(int(port), "/live"))[0] == 200
+
+
+async def asked(port: int, path: str) -> tuple[int, dict[str, Any]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+    async with asyncio.timeout(5):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), json.loads(body)

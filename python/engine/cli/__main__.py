@@ -65,8 +65,10 @@ def _usage(error: CycloptsError, arguments: Sequence[str]) -> str:
 
 
 def _said(line: str, code: int, error: BaseException | None = None) -> int:
+    from engine.messaging.credentials import masked  # `engine --help` imports nothing
+
     notes = getattr(error, "__notes__", [])
-    print(f"engine: {'; '.join([line, *notes])}", file=sys.stderr)  # noqa: T201 - for a person
+    print(f"engine: {masked('; '.join([line, *notes]))}", file=sys.stderr)  # noqa: T201 - for a person
     return code
 
 

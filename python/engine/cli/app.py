@@ -24,6 +24,7 @@ _COMMANDS = (
     ),
     (_RUN, "worker", "engine.cli.worker:command", "Decide for campaigns until stopped."),
     (_RUN, "market", "engine.cli.market:command", "Simulate the ad platforms."),
+    (_RUN, "provision", "engine.cli.provision:command", "Make the broker's streams."),
     (_FEED, "publish", "engine.cli.publish:command", "Publish campaigns from files."),
     (_FEED, "metrics", "engine.cli.metrics:command", "Publish samples of metrics from files."),
     (
@@ -53,7 +54,13 @@ _COMMANDS = (
 )
 
 
-COMMANDS = (*(name for _, name, _, _ in _COMMANDS), "config")
+_DEAD = (
+    ("list", "List dead letters, the newest first."),
+    ("show", "Show a dead letter whole."),
+    ("retry", "Send dead letters to where they came from again."),
+)
+
+COMMANDS = (*(name for _, name, _, _ in _COMMANDS), "config", "dead")
 
 
 def application(called: Sequence[str] = ()) -> App:
@@ -84,7 +91,14 @@ def application(called: Sequence[str] = ()) -> App:
     config = App(name="config", help="Files and settings.", group=_ELSE, help_epilogue="")
     summary = None if "schema" in called[1:2] else "Print the JSON Schema of campaign files."
     config.command("engine.cli.config:schema_command", name="schema", help=summary)
+    summary = None if "accounts" in called[1:2] else "Print users and permissions for nats-server."
+    config.command("engine.cli.config:accounts_command", name="accounts", help=summary)
     app.command(config)
+    dead = App(name="dead", help="What could not be read, and why.", group=_WATCH, help_epilogue="")
+    for name, line in _DEAD:
+        summary = None if name in called[1:2] else line
+        dead.command(f"engine.cli.dead:{name}_command", name=name, help=summary)
+    app.command(dead)
     return app
 
 

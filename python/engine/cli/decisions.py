@@ -11,6 +11,7 @@ from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.decision import Action, Binding, Decision, PlatformDecision
 from engine.domain.ids import is_campaign_id, partition_of
 from engine.domain.money import from_micros
+from engine.domain.reasons import platform_sentence, sentence
 from engine.errors import MalformedMessageError
 from engine.messaging.ports import Message
 from engine.messaging.records import Decide, decisions_of, decode_record
@@ -89,15 +90,22 @@ def _print(decision: Decision, *, json: bool) -> None:
     if json:
         as_json(decision_json(decision))
     else:
-        say(decision_line(decision))
+        say(f"{decision_line(decision)}  {sentence(decision)}")
 
 
 def decision_json(decision: Decision) -> dict[str, object]:
     """Return a decision with its action and constraint by name; money stays in micros."""
     fields = {name: getattr(decision, name) for name in decision.__struct_fields__}
+    platforms = [
+        {name: getattr(one, name) for name in one.__struct_fields__}
+        | {"bound_by": _name(one.bound_by)}
+        for one in decision.platforms
+    ]
     return fields | {
         "action": _name(decision.action),
         "binding": _name(decision.binding),
+        "reason": sentence(decision),
+        "platforms": platforms,
     }
 
 
@@ -116,7 +124,9 @@ def _bid(one: PlatformDecision, best: str | None) -> str:
     mark = "*" if one.platform == best else ""
     bid = from_micros(one.bid_micros) if one.bid_micros else "-"
     roi = "-" if one.roi_micros is None else f"{one.roi_micros / 1e6:+.2f}"
-    return f"{one.platform}{mark} {bid} (roi {roi}, confidence {one.confidence:.2f})"
+    words = platform_sentence(one)
+    held = f", {words}" if words else ""
+    return f"{one.platform}{mark} {bid} (roi {roi}, confidence {one.confidence:.2f}{held})"
 
 
 def _name(code: Action | Binding) -> str:

@@ -16,6 +16,7 @@ from engine.domain.decision import Decision
 from engine.domain.ids import is_campaign_id
 from engine.domain.lifecycle import LEGAL, State
 from engine.domain.money import from_micros
+from engine.domain.reasons import sentence
 
 __all__ = ["list_command", "show_command"]
 
@@ -171,6 +172,10 @@ def _lines(stored: Stored, ledger: Ledger | None, newest: Decision | None) -> li
         "bids": f"{from_micros(rails.min_bid_micros)} to {from_micros(rails.max_bid_micros)}, "
         f"by at most {rails.max_change:.0%} a round",
         "daily cap": _money(definition, rails.daily_cap_micros),
+        "account": definition.account or "",
+        "least spend": _money(definition, definition.min_spend_micros),
+        "bid changes": _changes(definition),
+        "blocked": ", ".join((*rails.blocked_platforms, *rails.blocked_hours)),
         "platforms": ", ".join(_platform(name, definition) for name in definition.platforms),
         "labels": ", ".join(f"{name}={text}" for name, text in definition.labels.items()),
         "revision": f"{stored.revision}",
@@ -178,7 +183,21 @@ def _lines(stored: Stored, ledger: Ledger | None, newest: Decision | None) -> li
     width = max(map(len, lines))
     shown = [f"{name:<{width}}  {text}" for name, text in lines.items() if text]
     decision = "none yet" if newest is None else decision_line(newest)
-    return [*shown, f"{'newest decision':<{width}}  {decision}"]
+    why = [] if newest is None else [f"{'why':<{width}}  {sentence(newest, definition)}"]
+    return [*shown, f"{'newest decision':<{width}}  {decision}", *why]
+
+
+def _changes(definition: Definition) -> str:
+    """Return the guardrails on changes of a bid that are not at their usual values."""
+    rails = definition.guardrails
+    parts = []
+    if rails.max_daily_change is not None:
+        parts.append(f"by at most {rails.max_daily_change:.0%} a day")
+    if rails.hold_seconds:
+        parts.append(f"not within {rails.hold_seconds:g} s of the last")
+    if rails.min_confidence:
+        parts.append(f"not up below a confidence of {rails.min_confidence:g}")
+    return ", ".join(parts)
 
 
 def _spent(definition: Definition, ledger: Ledger | None) -> str:

@@ -7,6 +7,8 @@ from cyclopts import Parameter
 
 from engine.clock import SystemClock
 from engine.market.market import Market
+from engine.messaging.identity import IdentitySettings
+from engine.messaging.permissions import Role
 from engine.simulation.service import MarketService
 from engine.wiring import DEFAULT_NATS, load, open_broker, run_service, set_up_logs
 from engine.wiring.process import stopped_by_signals
@@ -19,7 +21,7 @@ _Flag = Annotated[str | None, Parameter(show_default=False)]
 _PATIENCE_S = 30.0  # for a broker that starts at the same time
 
 
-class MarketSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MarketSettings(IdentitySettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the market is and what kind of market it is."""
 
     name: Annotated[
@@ -99,7 +101,12 @@ def command(
 async def _serve(settings: MarketSettings) -> None:
     clock = SystemClock()
     async with open_broker(
-        settings.nats, name=settings.name, clock=clock, patience=_PATIENCE_S
+        settings.nats,
+        name=settings.name,
+        clock=clock,
+        patience=_PATIENCE_S,
+        identity=settings,
+        role=Role.GATEWAY,
     ) as broker:
         service = MarketService(
             broker=broker,

@@ -5,15 +5,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from engine.campaigns.files.reader import Reading, read_definitions
+from engine.campaigns.accounts import Dealer
+from engine.campaigns.files.reader import Reading, read_accounts, read_definitions
 from engine.campaigns.publisher import Published, Publisher
 from engine.cli.output import as_json, complain, progress, rejects, say, show_problems
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.clock import SystemClock
+from engine.messaging.permissions import Role
 
 __all__ = ["command"]
 
 DONE, IN_PART, NOTHING_READ = 0, 1, 2
+MOST_WARNINGS = 20
 
 
 def command(
@@ -21,6 +24,7 @@ def command(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     draft: Annotated[bool, Parameter(negative="")] = False,
     rejects_to: Annotated[Path | None, Parameter(name="--rejects")] = None,
+    accounts: Annotated[list[Path] | None, Parameter(name="--accounts")] = None,
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:
@@ -33,9 +37,13 @@ def command(
 
     A campaign: id, budget, currency, timezone, flight (starts_at, ends_at), strategy,
     conversion_value or target_cpa, target_roas, target_reach, platforms (a list, or a mapping to
-    min_bid, max_bid, daily_cap), guardrails (min_bid, max_bid, max_change, daily_cap), labels.
-    In CSV: columns such as flight.starts_at, guardrails.max_bid, labels.team; platforms as
-    "google|meta", bounds as platforms.google.max_bid.
+    min_bid, max_bid, daily_cap), guardrails (min_bid, max_bid, max_change, daily_cap,
+    max_daily_change, hold_seconds, min_confidence, blocked_platforms, blocked_hours), min_spend,
+    account, labels. In CSV: columns such as flight.starts_at, guardrails.max_bid, labels.team;
+    platforms as "google|meta", bounds as platforms.google.max_bid.
+
+    An account: id, currency, timezone, daily_cap, total_cap. Its caps hold over all campaigns that
+    name it. Accounts stand beside campaigns in YAML and JSON, under "accounts".
 
     Parameters
     ----------
@@ -45,6 +53,8 @@ def command(
         Say what would be done, and change nothing.
     draft
         Leave new campaigns as drafts; `engine resume` starts them.
+    accounts
+        A file of accounts, in any of the formats; may be given several times.
     rejects_to
         Write every problem to this file, one JSON object a line.
     """
@@ -54,22 +64,47 @@ def command(
     with rejects(rejects_to) as reject:
         with progress("reading", None) as tell:
             reading = read_definitions(files, now=SystemClock().now(), progress=tell)
+        if accounts:
+            found, problems = read_accounts(accounts)
+            reading.accounts.extend(found)
+            reading.problems.extend(problems)
         for problem in reading.problems:
             reject(problem)
-        if not reading.found:  # nothing to publish: no need of a broker to say so
+        if not json:
+            _warn(reading)
+        if (
+            not reading.found and not reading.accounts
+        ):  # nothing to publish: no need of a broker to say so
             return _report(reading, Published(), dry_run=dry_run, kept_in=rejects_to, json=json)
 
         async def work(session: Session) -> int:
             publisher = Publisher(repository=session.repository, clock=session.clock)
-            with progress("publishing", len(reading.found)) as tell:
+            dealer = Dealer(
+                repository=session.repository, chain=session.broker.chain, clock=session.clock
+            )
+            dealt, admitted, refused = await dealer.deal(
+                reading.accounts, reading.found, dry_run=dry_run
+            )
+            for one in dealt:
+                complain(str(one))
+            with progress("publishing", len(admitted)) as tell:
                 published = await publisher.publish(
-                    reading.found, as_draft=draft, dry_run=dry_run, progress=tell
+                    admitted, as_draft=draft, dry_run=dry_run, progress=tell
                 )
+            published.problems = refused + published.problems
             for problem in published.problems:
                 reject(problem)
             return _report(reading, published, dry_run=dry_run, kept_in=rejects_to, json=json)
 
-        return run(work, nats=nats)
+        return run(work, nats=nats, role=Role.PUBLISHER)
+
+
+def _warn(reading: Reading) -> None:
+    """Say what is published all the same, and might not do what is meant."""
+    for problem in reading.warnings[:MOST_WARNINGS]:
+        complain(f"warning: {problem}")
+    if (more := len(reading.warnings) - MOST_WARNINGS) > 0:
+        complain(f"{more:,} more warnings (--json has all)")
 
 
 def _report(
@@ -88,6 +123,7 @@ def _report(
                 "unchanged": published.unchanged,
                 "refused": refused,
                 "problems": problems,
+                "warnings": reading.warnings,
             }
         )
     else:
@@ -97,6 +133,6 @@ def _report(
             f"{verb} {good:,}: {published.created:,} created, {published.updated:,} updated, "
             f"{published.unchanged:,} unchanged; {refused:,} refused"
         )
-    if not reading.rows:
+    if not reading.rows and not reading.accounts:
         return NOTHING_READ
     return IN_PART if problems else DONE

@@ -12,6 +12,9 @@ from cyclopts import Parameter
 
 from engine.campaigns.repository import Repository
 from engine.clock import SystemClock
+from engine.errors import ConfigError
+from engine.messaging.credentials import has_password
+from engine.messaging.permissions import Role
 from engine.messaging.ports import Broker
 from engine.wiring import open_broker, set_up_logs
 
@@ -38,14 +41,28 @@ class Session:
         return f"cli-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
-def run(work: Callable[[Session], Awaitable[int]], *, nats: str | None) -> int:
+def run(
+    work: Callable[[Session], Awaitable[int]],
+    *,
+    nats: str | None,
+    role: Role | None = None,
+    provision: bool | None = None,
+) -> int:
     """Connect, do some work, and return the exit code it gives.
 
-    Raises BrokerError where the broker is away.
+    `role` is what whoever calls must be allowed to do; None lets the broker refuse as it comes.
+    `provision` as for `open_broker`.
+
+    Raises:
+        BrokerError: the broker is away, or lacks something the role needs.
+        ConfigError: the address holds a password, on the command line for everybody to see.
     """
+    if nats is not None and has_password(nats):
+        where = "ENGINE_NATS, or ENGINE_USER with ENGINE_PASSWORD_FILE"
+        raise ConfigError(f"--nats: an address without a password, which is for {where}")
 
     async def connected() -> int:
-        async with open_broker(nats, name="engine-cli") as broker:
+        async with open_broker(nats, name="engine-cli", role=role, provision=provision) as broker:
             return await work(Session(broker=broker))
 
     set_up_logs("error")  # a broker that is away is said by the error that follows

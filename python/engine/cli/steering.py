@@ -14,6 +14,7 @@ from engine.domain.campaign import Campaign
 from engine.domain.ids import is_campaign_id
 from engine.domain.lifecycle import State
 from engine.errors import ConflictError, DefinitionError, TransitionError
+from engine.messaging.permissions import Role
 
 __all__ = ["pause_command", "resume_command", "stop_command"]
 
@@ -106,7 +107,7 @@ def _move(
                 _print(row)
         return FAILED if any("error" in row for row in rows) else DONE
 
-    return run(work, nats=nats)
+    return run(work, nats=nats, role=Role.PUBLISHER)
 
 
 async def _move_one(

@@ -3,14 +3,19 @@
 import os
 import re
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
+import structlog
 from cyclopts import App, Parameter
 
-from engine.clock import SystemClock
+from engine.clock import Clock, SystemClock
+from engine.messaging.permissions import Role
 from engine.wiring import open_broker, run_service, set_up_logs, stopped_by_signals
 from engine.wiring.settings import load
+from engine.worker.health import serve_health
 from engine.worker.service import Worker
 from engine.worker.settings import WorkerSettings
 
@@ -34,6 +39,7 @@ def command(
     keep_every: Flag = None,
     grace: Flag = None,
     patience: Flag = None,
+    health: Flag = None,
     log_level: Flag = None,
 ) -> int:
     """Take partitions, run their rounds, give them back on SIGTERM or SIGINT.
@@ -63,6 +69,9 @@ def command(
         Seconds a stop may take; 5 where not given.
     patience
         Seconds to wait for a broker that is not there at the start; 30 where not given.
+    health
+        HOST:PORT where /live, /ready and /status answer over HTTP; nowhere where not given. :PORT
+        is this machine only.
     log_level
         debug, info, warning or error; info where not given.
     """
@@ -77,17 +86,32 @@ def command(
     return run_service(start, name="engine worker")
 
 
-async def serve(settings: WorkerSettings) -> None:
-    """Run a worker with these settings until a signal stops it."""
-    name, clock = settings.name or _own_name(), SystemClock()
+async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None:
+    """Run a worker with these settings until a signal stops it; by another clock if handed in."""
+    name, clock = settings.name or _own_name(), clock or SystemClock()
     async with open_broker(
-        settings.nats, name=name, clock=clock, patience=settings.patience
+        settings.nats,
+        name=name,
+        clock=clock,
+        patience=settings.patience,
+        identity=settings,
+        role=Role.WORKER,
     ) as broker:
         service = Worker(
             broker=broker, clock=clock, name=name, settings=settings, version=_version()
         )
-        async with stopped_by_signals(service):
+        async with stopped_by_signals(service), _health(settings.health, service):
             await service.run()
+
+
+@asynccontextmanager
+async def _health(address: str | None, worker: Worker) -> AsyncIterator[None]:
+    if address is None:
+        yield
+        return
+    async with serve_health(address, worker=worker) as at:
+        structlog.get_logger(__name__).info("health_served", address=at)
+        yield
 
 
 def _own_name() -> str:

@@ -4,6 +4,7 @@ Leases are for liveness only: a wrong judgement here costs a moment of work, nev
 decision, because the chain of each partition refuses whoever is not its owner.
 """
 
+import math
 from collections.abc import Collection
 
 __all__ = ["HEARTBEAT_S", "SUSPICION_S", "Membership"]
@@ -66,6 +67,11 @@ class Membership:
         return {
             partition: name for name, peer in self._peers.items() for partition in peer.partitions
         }
+
+    def silence_in(self, now: float) -> float:
+        """Return how soon somebody may be found silent, in seconds; inf where nobody can be."""
+        left = (peer.at + self._suspicion - now for peer in self._peers.values())
+        return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
     def _those(self, now: float, *, settled_only: bool) -> frozenset[str]:
         self._forget_the_silent(now)

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
+import msgspec
 import structlog
 
 from engine.clock import Clock
 from engine.errors import BrokerError
-from engine.messaging import subjects
+from engine.messaging import subjects, wire
 from engine.messaging.jetstream import JetStreamLog
-from engine.messaging.link import Link, UnansweredError
+from engine.messaging.link import Link, RefusedError, UnansweredError
 from engine.messaging.ports import DeadLetter
 
 __all__ = ["JetStreamDeadLetters", "Letter", "dead_letter", "letter"]
@@ -29,6 +30,13 @@ ORIGIN = "Engine-Origin"
 REASON = "Engine-Reason"
 
 _log = structlog.get_logger(__name__)
+
+
+_NO_SUCH_SEQUENCE = 10043
+
+
+class _Removed(msgspec.Struct, frozen=True):
+    success: bool = False
 
 
 class Letter(NamedTuple):
@@ -53,10 +61,12 @@ def letter(origin: str, reason: str, payload: bytes) -> Letter:
     return Letter(subjects.dead_subject(name), headers, payload[:MAX_PAYLOAD])
 
 
-def dead_letter(sequence: int, headers: dict[str, str], payload: bytes) -> DeadLetter:
+def dead_letter(
+    sequence: int, headers: dict[str, str], payload: bytes, *, at: float = 0.0
+) -> DeadLetter:
     """Return a published letter as readers see it."""
     origin, reason = unquote(headers.get(ORIGIN, "")), unquote(headers.get(REASON, ""))
-    return DeadLetter(sequence, origin, reason, payload)
+    return DeadLetter(sequence, origin, reason, payload, at)
 
 
 class JetStreamDeadLetters:
@@ -107,4 +117,16 @@ class JetStreamDeadLetters:
             link=self._link, clock=self._clock, stream=subjects.DEAD_STREAM, bury=self.bury
         )
         async for sequence, delivery in log.scan([subjects.dead_subject(">")]):
-            yield dead_letter(sequence, dict(delivery.headers or {}), delivery.payload)
+            ack = wire.parse_ack_subject(delivery.reply)
+            at = ack.stored_at_ns / 1e9 if ack is not None else 0.0
+            yield dead_letter(sequence, dict(delivery.headers or {}), delivery.payload, at=at)
+
+    async def remove(self, sequence: int) -> None:
+        request = b'{"seq":%d,"no_erase":true}' % sequence
+        subject = f"$JS.API.STREAM.MSG.DELETE.{subjects.DEAD_STREAM}"
+        try:
+            delivery = await self._link.request(subject, request)
+            wire.answer(f"dead letter {sequence}", delivery, _Removed)
+        except RefusedError as error:
+            if error.code not in (wire.MESSAGE_NOT_FOUND, _NO_SUCH_SEQUENCE):
+                raise

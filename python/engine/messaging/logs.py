@@ -98,16 +98,21 @@ def partition_token(subject: str) -> int:
 
 
 class LogChain:
-    """Decision chains in ENGINE_DECISIONS."""
+    """Decision chains in ENGINE_DECISIONS. `largest` is the most bytes that a record may have."""
 
-    def __init__(self, *, log: Log) -> None:
+    def __init__(self, *, log: Log, largest: Callable[[], int] = lambda: MAX_RECORD) -> None:
         self._log = log
+        self._largest = largest
+
+    @property
+    def largest(self) -> int:
+        return self._largest()
 
     async def head(self, partition: int) -> Message | None:
         return await self._log.get(subjects.decisions_subject(partition))
 
     async def append(self, partition: int, payload: bytes, *, expected: int) -> int:
-        _check_size("a record", payload, MAX_RECORD)
+        _check_size("a record", payload, self.largest)
         subject = subjects.decisions_subject(partition)
         try:
             return await self._log.commit(subject, payload, expected=expected)
@@ -177,6 +182,18 @@ class LogCampaigns:
         except MovedOnError as error:
             raise ConflictError(f"campaign {campaign}", expected) from error
 
+    async def get_control(self, partition: int, name: str) -> Message | None:
+        found = await self._log.get(subjects.control_subject(partition, name))
+        return found if found is not None and found.payload else None
+
+    async def put_control(self, partition: int, name: str, payload: bytes, *, expected: int) -> int:
+        _check_size(f"{name}: an entry", payload, MAX_ENTRY)
+        subject = subjects.control_subject(partition, name)
+        try:
+            return await self._log.commit(subject, payload, expected=expected)
+        except MovedOnError as error:
+            raise ConflictError(f"{name} of partition {partition}", expected) from error
+
     async def all(self, *, partitions: Sequence[int] | None = None) -> AsyncIterator[Message]:
         filters = _filters(subjects.campaign_subject, partitions)
         async for sequence, delivery in self._log.scan(filters, newest_only=True):
@@ -191,11 +208,13 @@ class LogCampaigns:
         *,
         partitions: Sequence[int] | None = None,
         after: int | None = 0,
-        history: bool = False,
+        with_history: bool = False,
+        controls: bool = False,
     ) -> AsyncIterator[Follower]:
-        filters = _filters(subjects.campaign_subject, partitions)
+        subject = subjects.entry_subject if controls else subjects.campaign_subject
+        filters = _filters(subject, partitions)
         async with self._log.follow(
-            deliver, filters=filters, after=after, newest_only=after == 0 and not history
+            deliver, filters=filters, after=after, newest_only=after == 0 and not with_history
         ) as follower:
             yield follower
 

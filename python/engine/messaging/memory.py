@@ -400,6 +400,9 @@ class _MemoryDeadLetters:
             headers = dict(entry.delivery.headers or {})
             yield dead_letter(entry.sequence, headers, entry.delivery.payload)
 
+    async def remove(self, sequence: int) -> None:
+        self._server.streams[subjects.DEAD_STREAM].entries.pop(sequence, None)
+
 
 class _MemoryHeartbeats:
     def __init__(self, *, server: MemoryServer) -> None:

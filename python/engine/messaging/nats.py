@@ -7,6 +7,10 @@ The only module that imports nats. Each of nats-py's traps met so far is designe
 * a socket with unsent bytes to a paused server keeps `_attempt_reconnect` in `wait_closed` for
   ever: TCP_USER_TIMEOUT ends the socket, and a watch aborts a transport that is being replaced.
 * reconnects without end, and with jitter, lest a fleet comes back in one instant.
+* a publish that is not permitted looks like an answer that never comes, and such a subscription
+  like one that works: the server's complaint, which comes apart, is led back to its cause.
+* a password is sent in the clear to a server that does not ask for TLS: with certificates of ours
+  configured, such a server is left alone.
 """
 
 import asyncio
@@ -14,9 +18,11 @@ import random
 import re
 import secrets
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import nats.errors
 import structlog
@@ -24,10 +30,12 @@ from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
 
 from engine.clock import Clock
-from engine.errors import BrokerError
+from engine.errors import BrokerError, ConfigError
 from engine.messaging import subjects, wire
 from engine.messaging.background import beside
+from engine.messaging.credentials import Credentials, masked
 from engine.messaging.dead import JetStreamDeadLetters
+from engine.messaging.granted import Granted, ask
 from engine.messaging.heartbeats import CoreHeartbeats
 from engine.messaging.jetstream import JetStreamLog
 from engine.messaging.link import (
@@ -38,18 +46,23 @@ from engine.messaging.link import (
     UnansweredError,
 )
 from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
+from engine.messaging.permissions import INFO, STREAMS_READ, Role, rights_of
 from engine.messaging.snapshots import LogSnapshots
+from engine.messaging.streams import MAX_RECORD, check
 from engine.messaging.streams import provision as provide
 from engine.messaging.window import PublishWindow
 
 __all__ = ["NatsBroker", "NatsLink", "connect"]
 
 CONNECT_S = 3.0  # for the first connection; later ones are tried for ever
+ROOM = 32 * 1024  # of a message, for its headers
 API_LEVEL = 2  # nats-server 2.12: atomic batches, persist_mode
 SOCKET_S = 3.0  # unacknowledged bytes end the socket after this
 WATCH_S = 0.25
 CLOSE_S = 2.0
+AGAIN_S = 0.2  # between two questions to a JetStream that does not answer yet
 DRAIN_S = 1.0  # for dead letters, at the end
+DENIED = 403  # the code of a RefusedError that the permissions of the user brought about
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +77,11 @@ class NatsBroker:
         self.link = link
         self.window = PublishWindow(link=link, clock=clock)
         self.dead_letters = JetStreamDeadLetters(link=link, clock=clock)
-        self.chain = LogChain(log=log(subjects.DECISIONS_STREAM))
+        self.chain = LogChain(
+            log=log(subjects.DECISIONS_STREAM),
+            # An operator's max_payload above the default makes room for larger records.
+            largest=lambda: max(MAX_RECORD, link.max_payload - 2 * ROOM),
+        )
         self.frames = LogFrames(log=log(subjects.METRICS_STREAM), publisher=self.window)
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
@@ -86,25 +103,41 @@ async def connect(
     name: str,
     clock: Clock,
     replicas: int = 1,
-    provision: bool = True,
+    provision: bool | None = True,
     closed: Callable[[str], None] | None = None,
+    credentials: Credentials | None = None,
+    role: Role | None = None,
+    patience: float = 0.0,
 ) -> AsyncIterator[NatsBroker]:
     """Connect to nats-server at `url` (several, of one cluster, with commas between).
 
     `name` is shown by the server's monitoring. `provision` creates the streams, with `replicas`
-    copies. Should the connection end for good, `closed` is called with the reason, and the body
-    is ended with a BrokerError.
+    copies; None does so where the server permits it, and otherwise checks that they are there;
+    False leaves that to the `role`.
+    JetStream is asked again for `patience` seconds where it does not answer: a cluster that has
+    lost its leader takes some seconds to elect another.
+    With a `role`, what the server grants is compared with what the role needs before anything
+    else. Should the connection end for good, `closed` is called with the reason, and the body is
+    ended with a BrokerError.
 
     Raises:
         BrokerError: nothing answers, the server is too old or lacks JetStream, permission is
-            refused, or a stream exists with settings that do not fit.
+            refused or lacking, or a stream is missing or has settings that do not fit.
+        ConfigError: a certificate or an nkey cannot be used.
     """
-    link = NatsLink(url, name=name, clock=clock, closed=closed)
+    link = NatsLink(url, name=name, clock=clock, closed=closed, credentials=credentials)
     try:
         await link.open()
-        await _check_server(link)
-        if provision:
-            await provide(link, clock=clock, replicas=replicas)
+        until = clock.monotonic() + patience
+        while True:
+            try:
+                await _prepare(link, clock=clock, replicas=replicas, provision=provision, role=role)
+                break
+            except UnansweredError as error:
+                if clock.monotonic() >= until:
+                    raise
+                _log.warning("jetstream_awaited", nats=link.shown, reason=str(error))
+            await clock.sleep(AGAIN_S)
         broker = NatsBroker(link=link, clock=clock)
         async with (
             beside(link.watch(), name="watch connection"),
@@ -123,18 +156,29 @@ class NatsLink:
     """A `Link` over nats-py."""
 
     def __init__(
-        self, url: str, *, name: str, clock: Clock, closed: Callable[[str], None] | None
+        self,
+        url: str,
+        *,
+        name: str,
+        clock: Clock,
+        closed: Callable[[str], None] | None,
+        credentials: Credentials | None = None,
     ) -> None:
-        self.name = re.sub(r"[^A-Za-z0-9_-]", "_", name) or "engine"
+        self.name = _token(name) or "engine"
+        self._credentials = credentials or Credentials()
         self.writer = f"{self.name}-{secrets.token_hex(8)}"
         self.connection = 0
         self._urls = [part.strip() for part in url.split(",") if part.strip()]
         self._clock = clock
         self._closed = closed
-        self._client = Client()
-        self._inbox = f"_INBOX.{self.name}.{secrets.token_hex(8)}"
+        self._client = _Client(wants_tls=self._credentials.wants_tls)
+        # A user hears its own inboxes only, so they begin with its name.
+        user = _token(self.user)
+        self._own = f"_INBOX.{user}.{self.name}" if user else f"_INBOX.{self.name}"
+        self._inbox = f"{self._own}.{secrets.token_hex(8)}"
         self._expected: dict[str, OnDelivery] = {}
-        self._futures: set[asyncio.Future[Delivery]] = set()
+        self._futures: dict[asyncio.Future[Delivery], str] = {}  # and the subject asked
+        self._subscribing: dict[str, str] = {}  # subject → why it is denied, "" while it is not
         self._tokens = 0
         self._changes: list[Callable[[], None]] = []
         self._back = asyncio.Event()
@@ -146,7 +190,18 @@ class NatsLink:
     @property
     def shown(self) -> str:
         """Return the addresses, passwords left out."""
-        return ", ".join(_masked(url) for url in self._urls)
+        return ", ".join(masked(url) for url in self._urls)
+
+    @property
+    def user(self) -> str:
+        """Return the user who connects; "" for nobody, and for one who only has a token."""
+        if self._credentials.user or self._credentials.nkey_seed or self._credentials.token:
+            return self._credentials.user
+        for url in self._urls:
+            parts = urlsplit(url if "://" in url else f"nats://{url}")
+            if parts.username and parts.password is not None:
+                return unquote(parts.username)
+        return ""
 
     @property
     def version(self) -> str:
@@ -162,7 +217,8 @@ class NatsLink:
         return self._client.max_payload
 
     async def open(self) -> None:
-        """Connect for the first time. Raises BrokerError, in one line."""
+        """Connect for the first time. Raises BrokerError or ConfigError, in one line."""
+        who: dict[str, Any] = self._who()
         try:
             async with asyncio.timeout(CONNECT_S):
                 await self._client.connect(
@@ -182,16 +238,31 @@ class NatsLink:
                     pending_size=0,
                     flusher_queue_size=0,  # putting into a full queue swallows cancellation
                     drain_timeout=2,
-                    inbox_prefix=f"_INBOX.{self.name}",
+                    inbox_prefix=self._own,
+                    **who,
                 )
         except TimeoutError:
             last = f" ({self._last_error})" if self._last_error else ""
             raise BrokerError(f"no nats-server answers at {self.shown}{last}") from None
         except (OSError, ValueError, nats.errors.Error) as error:
             raise BrokerError(f"cannot connect to {self.shown}: {_said(error)}") from error
+        except ImportError as error:
+            hint = "pip install 'campaign-engine[nkeys]'"
+            raise ConfigError(f"an nkey needs the package {error.name}: {hint}") from error
         self._is_open = True
         self._made()
         await self.subscribe(f"{self._inbox}.*", self._on_reply)
+
+    def _who(self) -> dict[str, Any]:
+        """Return the credentials as nats-py takes them."""
+        given = self._credentials
+        return {
+            "user": given.user or None,
+            "password": given.password if given.user else None,
+            "token": given.token or None,
+            "nkeys_seed_str": given.nkey_seed or None,
+            "tls": given.tls(),
+        }
 
     async def close(self) -> None:
         """Close at once; what is not acknowledged may be lost."""
@@ -228,7 +299,7 @@ class NatsLink:
         return lambda: self._changes.remove(call)
 
     def new_inbox(self) -> str:
-        return f"_INBOX.{self.name}.{secrets.token_hex(11)}"
+        return f"{self._own}.{secrets.token_hex(11)}"
 
     def expect(self, heard: OnDelivery) -> str:
         self._tokens += 1
@@ -271,7 +342,7 @@ class NatsLink:
     ) -> Delivery:
         future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         reply = self.expect(lambda delivery: _settle(future, delivery))
-        self._futures.add(future)
+        self._futures[future] = subject
         try:
             await self.send(subject, payload, reply=reply, headers=headers)
             async with asyncio.timeout(timeout_s):
@@ -279,7 +350,7 @@ class NatsLink:
         except TimeoutError:
             raise UnansweredError(f"{subject}: no answer within {timeout_s} s") from None
         finally:
-            self._futures.discard(future)
+            self._futures.pop(future, None)
             self.forget(reply)
         if wire.status_of(delivery) == 503:
             raise NobodyAnswersError(f"{subject}: nobody answers there")
@@ -301,7 +372,14 @@ class NatsLink:
         except nats.errors.Error as error:
             raise UnansweredError(f"cannot subscribe to {subject}: {_said(error)}") from error
 
-        await self._round_trip()
+        self._subscribing[subject] = ""
+        try:
+            await self._round_trip()
+            denied = self._subscribing[subject]
+        finally:
+            del self._subscribing[subject]
+        if denied:
+            raise RefusedError(subject, DENIED, denied)
 
         async def unsubscribe() -> None:
             try:
@@ -336,11 +414,47 @@ class NatsLink:
     async def _on_error(self, error: Exception) -> None:
         self._last_error = _said(error)
         if not self._is_open:
-            if "authorization" in self._last_error.lower():
+            if why := self._refusal(error):
                 # Raised through `Client.connect`, which would try the same again for ever.
-                raise BrokerError(f"{self.shown} refuses the user or the password")
+                raise BrokerError(why)
         elif not self._is_closing:
             _log.warning("nats_error", url=self.shown, error=self._last_error)
+            self._lead_back(self._last_error)
+
+    def _refusal(self, error: Exception) -> str:
+        """Return why it is no use to try again, "" where it may be."""
+        if "authorization" in self._last_error.lower():
+            if self.user or self._credentials.names_somebody or any("@" in u for u in self._urls):
+                return f"{self.shown} refuses the user or the password"
+            return f"{self.shown} wants a user and a password, found none (ENGINE_USER)"
+        if isinstance(error, _NoTlsError):
+            return f"{self.shown} does not encrypt (TLS): nothing is said to it"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"{self.shown} has no certificate that we trust: {error.verify_message}"
+        if isinstance(error, ssl.SSLError):
+            return f"no TLS with {self.shown}: {error.reason or self._last_error}"
+        return ""
+
+    def _lead_back(self, complaint: str) -> None:
+        """Tell whoever waits on a subject that the server has just denied.
+
+        nats-py hands the server's words on in lower case.
+        """
+        found = re.search(
+            r'permissions violation for (publish|subscription) to "([^"]+)"', complaint
+        )
+        if found is None:
+            return
+        kind, denied = found.groups()
+        why = f"user {self.user or 'nobody'!r} may not {_VERBS[kind]} it"
+        if kind == "subscription":
+            for subject in self._subscribing:
+                if subject.lower() == denied:
+                    self._subscribing[subject] = why
+            return
+        for future, subject in self._futures.items():
+            if subject.lower() == denied and not future.done():
+                future.set_exception(RefusedError(subject, DENIED, why))
 
     async def _on_disconnected(self) -> None:
         if self._is_closing:
@@ -393,16 +507,82 @@ class NatsLink:
                 future.set_exception(UnansweredError(f"{self.shown}: the connection was lost"))
 
 
+class _NoTlsError(nats.errors.Error):
+    """The server does not ask for TLS, and we may not do without."""
+
+
+class _Client(Client):
+    """nats-py's client, which says nothing to a server that does not encrypt where it should."""
+
+    def __init__(self, *, wants_tls: bool) -> None:
+        super().__init__()
+        self._wants_tls = wants_tls
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        # Called with the server's first words, of each connection, before ours.
+        if initial_connection and self._wants_tls and not info.get("tls_required"):
+            raise _NoTlsError("nats: the server does not encrypt")
+        await super()._process_info(info, initial_connection)
+
+
+_VERBS = {"publish": "publish to", "subscription": "subscribe to"}
+
+
+async def _ask_what_is_granted(link: NatsLink) -> Granted:
+    try:
+        return await ask(link)
+    except RefusedError as error:
+        raise BrokerError(f"{link.shown}: cannot test our permissions: {error}") from error
+
+
+def _check_role(link: NatsLink, role: Role, granted: Granted) -> None:
+    """Refuse to start as somebody who could do only part of the work."""
+    user = granted.user or link.user
+    lacking = granted.lacking(rights_of(role, user=_token(link.user) or link.name))
+    if lacking:
+        few, more = ", ".join(lacking[:4]), len(lacking) - 4
+        rest = f" and {more} more" if more > 0 else ""
+        raise BrokerError(f"{link.shown}: user {user!r} is no {role.value}, it lacks: {few}{rest}")
+    _log.info("permissions_suffice", role=role.value, user=user, account=granted.account)
+
+
+async def _prepare(
+    link: NatsLink, *, clock: Clock, replicas: int, provision: bool | None, role: Role | None
+) -> None:
+    """Look at the server, at what it grants, and at the streams; make those that are to be made.
+
+    Raises UnansweredError where it does not answer: it may soon.
+    """
+    await _check_server(link)
+    granted = Granted()
+    if role is not None or provision is None:
+        granted = await _ask_what_is_granted(link)
+    if role is not None:
+        _check_role(link, role, granted)
+    if provision or (provision is None and granted.may_publish("$JS.API.STREAM.CREATE.*")):
+        await provide(link, clock=clock, replicas=replicas)
+    elif role is not None or provision is None:
+        await check(link, streams=_readable(granted, role))
+
+
+def _readable(granted: Granted, role: Role | None) -> list[str]:
+    """Return the streams that a connection reads, all of them where nobody says."""
+    if role is not None:
+        return list(STREAMS_READ[role])
+    every = STREAMS_READ[Role.OPERATOR]
+    return [one for one in every if granted.may_publish(f"$JS.API.STREAM.INFO.{one}")]
+
+
 async def _check_server(link: NatsLink) -> None:
     """Refuse a server that would accept our settings silently and not keep them."""
     wanted = "nats-server 2.12 or later with JetStream is wanted"
     try:
-        delivery = await link.request("$JS.API.INFO")
+        delivery = await link.request(INFO)
         account = wire.answer("JetStream", delivery, wire.AccountInfo)
     except NobodyAnswersError as error:
         raise BrokerError(f"{link.shown} has no JetStream: {wanted}") from error
     except UnansweredError as error:
-        raise BrokerError(f"no nats-server answers at {link.shown} ({error})") from error
+        raise UnansweredError(f"no nats-server answers at {link.shown} ({error})") from error
     except RefusedError as error:
         raise BrokerError(f"{link.shown} refuses JetStream: {error.description}") from error
     if account.api.level < API_LEVEL:
@@ -421,13 +601,9 @@ def _settle(future: asyncio.Future[Delivery], delivery: Delivery) -> None:
         future.set_result(delivery)
 
 
-def _masked(url: str) -> str:
-    """Return a URL without its password.
-
-    >>> _masked("nats://me:secret@10.0.0.1:4222")
-    'nats://me:***@10.0.0.1:4222'
-    """
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)
+def _token(name: str) -> str:
+    """Return a name as a token of a subject."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def _said(error: Exception) -> str:

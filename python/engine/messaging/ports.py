@@ -57,6 +57,11 @@ class Follower(Protocol):
 class Chain(Protocol):
     """The decisions of each partition: one chain of records, appended by compare-and-swap."""
 
+    @property
+    def largest(self) -> int:
+        """Return the most bytes that a record may have: as much as the broker takes."""
+        ...
+
     async def head(self, partition: int) -> Message | None:
         """Return the newest record; None for a chain that has not begun."""
         ...
@@ -125,6 +130,18 @@ class CampaignTable(Protocol):
         """
         ...
 
+    async def get_control(self, partition: int, name: str) -> Message | None:
+        """Return the newest entry of a partition that is no campaign: a share, the kill switch."""
+        ...
+
+    async def put_control(self, partition: int, name: str, payload: bytes, *, expected: int) -> int:
+        """Write such an entry over revision `expected` (0: create) and return the new revision.
+
+        Raises:
+            ConflictError: the entry has another revision.
+        """
+        ...
+
     def all(self, *, partitions: Sequence[int] | None = None) -> AsyncIterator[Message]:
         """Iterate the newest entry of every campaign."""
         ...
@@ -135,11 +152,13 @@ class CampaignTable(Protocol):
         *,
         partitions: Sequence[int] | None = None,
         after: int | None = 0,
-        history: bool = False,
+        with_history: bool = False,
+        controls: bool = False,
     ) -> AbstractAsyncContextManager[Follower]:
         """Deliver entries as they are written; from 0, at least the newest of every campaign.
 
-        `history`: from 0 too, everything that is kept.
+        `with_history`: from 0, the older entries that are still kept as well (the newest eight).
+        `controls`: shares of accounts and the kill switch too, in the order all were written.
         """
         ...
 
@@ -163,6 +182,7 @@ class DeadLetter(NamedTuple):
     origin: str
     reason: str
     payload: bytes
+    at: float = 0.0  # when it was stored, epoch seconds
 
 
 class DeadLetters(Protocol):
@@ -174,6 +194,14 @@ class DeadLetters(Protocol):
 
     def all(self) -> AsyncIterator[DeadLetter]:
         """Iterate what is kept, oldest first."""
+        ...
+
+    async def remove(self, sequence: int) -> None:
+        """Forget a letter, for good; one that is not there is forgotten already.
+
+        Raises:
+            BrokerError: the broker stays away, or refuses.
+        """
         ...
 
 

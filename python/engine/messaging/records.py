@@ -59,6 +59,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     cvr: list[float | None] = []
     roi_micros: list[float | None] = []
     confidence: list[float] = []
+    bound_by: list[int] = []  # empty in records of before there was such a column
 
 
 class Decide(msgspec.Struct, frozen=True, tag="decide", kw_only=True):
@@ -128,6 +129,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     lag_frames: int = 0
     round_ms: float = 0.0  # how long the newest round took, due time to commit
     draining: bool = False
+    late_rounds: int = 0  # that took longer than the interval, since the worker's start
+    skipped_rounds: int = 0  # that were due and left out because one before them was late
     v: int = 1
 
 
@@ -197,4 +200,5 @@ def _platform(record: Decide, row: int) -> PlatformDecision:
         cvr=columns.cvr[row],
         roi_micros=columns.roi_micros[row],
         confidence=columns.confidence[row],
+        bound_by=Binding(columns.bound_by[row]) if columns.bound_by else Binding.NONE,
     )

@@ -5,6 +5,7 @@ them for the machine); settings the engine's correctness rests on are put right 
 allows, and otherwise the start is refused in one line. Nothing is ever deleted.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -15,7 +16,15 @@ from engine.errors import BrokerError
 from engine.messaging import subjects, wire
 from engine.messaging.link import Link, RefusedError, UnansweredError
 
-__all__ = ["MAX_CHUNK", "MAX_ENTRY", "MAX_FRAME", "MAX_RECORD", "provision", "wanted_streams"]
+__all__ = [
+    "MAX_CHUNK",
+    "MAX_ENTRY",
+    "MAX_FRAME",
+    "MAX_RECORD",
+    "check",
+    "provision",
+    "wanted_streams",
+]
 
 # The most bytes of a message's body; the server counts headers too, hence the room above.
 MAX_FRAME = 256 * 1024
@@ -122,6 +131,29 @@ async def provision(link: Link, *, clock: Clock, replicas: int) -> None:
     """
     for wanted in wanted_streams(replicas):
         await _provide(link, wanted, clock=clock)
+
+
+async def check(link: Link, *, streams: Collection[str]) -> None:
+    """Check that streams are there, for a user who may not make them.
+
+    Raises:
+        BrokerError: one is missing, or has settings the engine cannot work with.
+        UnansweredError: the broker stopped answering.
+    """
+    missing = []
+    for wanted in wanted_streams(1):
+        name = wanted["name"]
+        if name not in streams:
+            continue
+        found = await _config(link, name)
+        if found is None:
+            missing.append(name)
+        elif changed := _changes(name, wanted=wanted, found=found):
+            wrong = ", ".join(f"{field} {_shown(found.get(field))}" for field in changed)
+            raise BrokerError(f"stream {name} has {wrong}: `engine provision` puts that right")
+    if missing:
+        names = ", ".join(missing)
+        raise BrokerError(f"no stream {names}: `engine provision` makes it, as an operator")
 
 
 async def _provide(link: Link, wanted: dict[str, Any], *, clock: Clock) -> None:

@@ -5,14 +5,18 @@ __all__ = [
     "CAMPAIGNS_STREAM",
     "DEAD_STREAM",
     "DECISIONS_STREAM",
+    "HALT_NAME",
     "METRICS_STREAM",
     "STATE_STREAM",
     "campaign_key",
     "campaign_subject",
+    "control_subject",
     "dead_subject",
     "decisions_subject",
+    "entry_subject",
     "heartbeat_subject",
     "metrics_subject",
+    "share_name",
     "state_subject",
 ]
 
@@ -49,5 +53,25 @@ def campaign_key(partition: int, campaign: str) -> str:
     return f"{partition}.{campaign}"
 
 
-def campaign_subject(partition: int | str, campaign: str = ">") -> str:
+def campaign_subject(partition: int | str, campaign: str = "*") -> str:
+    """Return the subject of a campaign's entry; of all campaigns of a partition, without one."""
     return f"$KV.{CAMPAIGNS_BUCKET}.{partition}.{campaign}"
+
+
+def entry_subject(partition: int | str) -> str:
+    """Return the subject of all entries of a partition: campaigns, shares and the kill switch."""
+    return f"$KV.{CAMPAIGNS_BUCKET}.{partition}.>"
+
+
+def control_subject(partition: int | str, name: str) -> str:
+    """Return the subject of an entry that is no campaign: one token more than theirs have."""
+    return f"$KV.{CAMPAIGNS_BUCKET}.{partition}.{name}"
+
+
+def share_name(account: str) -> str:
+    """Return the name of an account's share among the entries of a partition."""
+    return f"account.{account}"
+
+
+HALT_NAME = "halt.fleet"
+"""The name of the kill switch among the entries of a partition."""

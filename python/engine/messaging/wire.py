@@ -54,8 +54,9 @@ STREAM_EXISTS = 10058
 CONSUMER_NOT_FOUND = 10014
 MESSAGE_NOT_FOUND = 10037
 
-# Refusals that pass: raft without a leader, no quorum, storage catching up, queues full.
-_TRANSIENT = frozenset({10005, 10008, 10009, 10023, 10167, BUSY})
+# Refusals that pass: raft without a leader, no quorum, storage catching up, queues full, a message
+# of the same id that is being stored this moment (10158, on replicated streams).
+_TRANSIENT = frozenset({10005, 10008, 10009, 10023, 10158, 10167, BUSY})
 
 
 class ApiError(msgspec.Struct, frozen=True):

@@ -45,27 +45,41 @@ class Inbox:
         self._frames.append(message)
         self.frame_bytes += len(message.payload)
 
-    def take_entries(self, up_to: int | None = None) -> list[Message]:
-        """Remove and return the entries with a revision of at most `up_to` (None: all)."""
-        return _take(self._entries, up_to)
+    @property
+    def entries(self) -> int:
+        """Return how many entries wait."""
+        return len(self._entries)
+
+    def take_entries(self, up_to: int | None = None, *, most: int | None = None) -> list[Message]:
+        """Remove and return the entries with a revision of at most `up_to` (None: all).
+
+        `most`: no more than so many, the oldest ones.
+        """
+        return _take(self._entries, up_to, most)
 
     def take_early(self, is_early: Callable[[str, int], bool]) -> list[Message]:
-        """Remove and return the entries of which `is_early(campaign, revision)` says so."""
-        early = [m for m in self._entries if is_early(_campaign(m), m.sequence)]
+        """Remove and return the oldest entry of each campaign, where `is_early` says so of it.
+
+        It is asked with the campaign and the entry's revision.
+        """
+        oldest: dict[str, Message] = {}
+        for message in self._entries:
+            oldest.setdefault(_campaign(message), message)
+        early = [m for name, m in oldest.items() if is_early(name, m.sequence)]
         for message in early:
             self._entries.remove(message)
         return early
 
-    def take_frames(self, up_to: int | None = None) -> list[Message]:
-        """Remove and return the frames with a sequence of at most `up_to` (None: all)."""
-        taken = _take(self._frames, up_to)
+    def take_frames(self, up_to: int | None = None, *, most: int | None = None) -> list[Message]:
+        """Remove and return the frames with a sequence of at most `up_to`, as `take_entries`."""
+        taken = _take(self._frames, up_to, most)
         self.frame_bytes -= sum(len(message.payload) for message in taken)
         return taken
 
 
-def _take(queue: deque[Message], up_to: int | None) -> list[Message]:
-    taken = []
-    while queue and (up_to is None or queue[0].sequence <= up_to):
+def _take(queue: deque[Message], up_to: int | None, most: int | None) -> list[Message]:
+    taken: list[Message] = []
+    while queue and (up_to is None or queue[0].sequence <= up_to) and len(taken) != most:
         taken.append(queue.popleft())
     return taken
 

@@ -72,7 +72,11 @@ class Intake:
         state = found or new_state()
         entries = await inputs.enter_async_context(
             broker.campaigns.follow(
-                self.inbox.add_entry, partitions=[number], after=state.campaigns_revision
+                self.inbox.add_entry,
+                partitions=[number],
+                after=state.campaigns_revision,
+                with_history=found is None,  # rounds are decided again under what was in force
+                controls=True,
             )
         )
         await entries.caught_up()

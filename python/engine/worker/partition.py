@@ -27,6 +27,7 @@ from engine.worker.columns import columns_of
 from engine.worker.intake import Intake
 from engine.worker.lifecycle import Lifecycle, used_up
 from engine.worker.pause import Pause
+from engine.worker.portion import Portion, RecordTooLargeError
 from engine.worker.schedule import Schedule
 from engine.worker.settings import WorkerSettings
 from engine.worker.snapshot import snapshot_of
@@ -44,6 +45,8 @@ BROKER_AWAY_S = 0.05
 LARGE_BYTES = 2**20
 LARGE_CAMPAIGNS = 4_000
 """From here on a round is decided in a thread: heartbeats go on while the core works."""
+TELL_LATE_EVERY_S = 10.0
+"""How often a worker speaks of rounds that take too long, over all its partitions."""
 TELL_EVERY_S = 60.0
 """How often rows that could not be counted are spoken of."""
 
@@ -52,7 +55,7 @@ class Partition:
     """Runs one partition from taking it to giving it back.
 
     `taking` bounds how many are taken at once; `moved` is called when it is owned, and when it
-    has been given back.
+    has been given back. `portion` is how much a round may take in, as it was found out so far.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Partition:
         tally: Tally,
         taking: asyncio.Semaphore,
         moved: Callable[[], None],
+        portion: Portion | None = None,
     ) -> None:
         self.number = number
         self.is_owned = False
@@ -77,6 +81,7 @@ class Partition:
         self._tally = tally
         self._taking = taking
         self._moved = moved
+        self._portion = portion or Portion()
         self._interval_ms = round(settings.interval * 1000)
         self._schedule = Schedule(interval_ms=self._interval_ms, partition=number)
         self._pause = Pause(clock)
@@ -110,6 +115,8 @@ class Partition:
         Raises:
             FencedError: somebody else has taken it; where `is_owned`, from this worker.
             BrokerError: the broker refused, or went away while it was being taken.
+            RecordTooLargeError: a round came to more than a message may hold. Nothing of it is
+                recorded; with the same `portion` the next try takes in less.
             MalformedMessageError: its chain cannot be read.
         """
         async with AsyncExitStack() as inputs:
@@ -171,7 +178,8 @@ class Partition:
             await self._until_due(looked_ms)
             if self._pause.is_over:
                 return
-            looked_ms = self._schedule.due(looked_ms, self._now_ms())
+            before_ms, looked_ms = looked_ms, self._schedule.due(looked_ms, self._now_ms())
+            self._count_skipped(before_ms, looked_ms)
             if self._clock.monotonic() >= self._keep_at:
                 await self._keep()
             if not self._state.is_idle or len(self.intake.inbox):
@@ -190,12 +198,21 @@ class Partition:
             await self._pause.sleep(BROKER_AWAY_S)
 
     async def _round(self, at_ms: int) -> None:
+        inbox, waiting = self.intake.inbox, len(self.intake.inbox)
         self._open()
-        frames = self.intake.inbox.take_frames()
+        # Entries first: the samples of a campaign that is not in force yet would not be counted.
+        frames = (
+            []
+            if inbox.entries and not self._state.is_open
+            else inbox.take_frames(most=self._portion.most)
+        )
+        taken = waiting - len(inbox)
         size = sum(len(frame.payload) for frame in frames)
         state, before = self._state, self._state.rows.samples
         decided, payload = await self._work(size, self._decide, frames, at_ms)
         self._flush_buried()
+        self._check_size(payload, taken)
+        self._portion.fitted(taken)
         self._committed = (state.round, state.metrics_sequence, state.campaigns_revision)
         samples = state.rows.samples - before
         self._head = await self._broker.chain.append(self.number, payload, expected=self._head)
@@ -204,15 +221,24 @@ class Partition:
         self._tally.decisions += len(decided.decisions)
         self._tally.samples += samples
         self._tally.round_ms = self._clock.now() * 1000 - at_ms
+        self._tell_if_late()
         spent = used_up(decided.decisions, state.names)
         self._chores.change(self._lifecycle.due(state.entries, at=at_ms / 1000, spent=spent))
         self._tell_of_rows()
         await self._snapshot_if_due()
 
+    def _check_size(self, payload: bytes, taken: int) -> None:
+        size, limit = len(payload), self._broker.chain.largest
+        if size > limit:
+            self._portion.exceeded(taken, size=size, limit=limit)
+            raise RecordTooLargeError(
+                self.number, size=size, limit=limit, taken=taken, portion=self._portion
+            )
+
     def _open(self) -> None:
         """Put in force what has been published, unless the round has counted frames already."""
         if not self._state.is_open:
-            names = self._state.open(self.intake.inbox.take_entries())
+            names = self._state.open(self.intake.inbox.take_entries(most=self._portion.most))
             self._lifecycle.watch(
                 self._state.entries[name] for name in names if name in self._state.entries
             )
@@ -223,7 +249,7 @@ class Partition:
         The round's entries are settled with it: those that come later wait for the next round,
         as a replay will have it.
         """
-        if not self._is_busy:
+        if not (self._is_busy or self._portion.is_limited):
             self._open()
             self._state.count(self.intake.inbox.take_frames())
 
@@ -320,6 +346,36 @@ class Partition:
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)
+
+    # overload
+
+    def _count_skipped(self, before_ms: int, due_ms: int) -> None:
+        """Count the rounds that are left out because one before them was late.
+
+        The newest one is decided, over everything that the others would have counted: what is
+        shed is the age of decisions, never samples.
+        """
+        if before_ms and self._state.round:
+            self._tally.skipped_rounds += max(0, (due_ms - before_ms) // self._interval_ms - 1)
+
+    def _tell_if_late(self) -> None:
+        """Say, now and then, that a round took longer than there is time for it."""
+        round_ms, now = self._tally.round_ms, self._clock.monotonic()
+        if round_ms <= self._interval_ms:
+            return
+        self._tally.late_rounds += 1
+        if now >= self._tally.tell_late_at:
+            self._tally.tell_late_at = now + TELL_LATE_EVERY_S
+            _log.warning(
+                "rounds_late",
+                worker=self._worker,
+                partition=self.number,
+                round_ms=round(round_ms),
+                interval_ms=self._interval_ms,
+                late=self._tally.late_rounds,
+                skipped=self._tally.skipped_rounds,
+                lag_frames=self.intake.lag,
+            )
 
     # what could not be counted
 

@@ -175,8 +175,8 @@ class Replay:
     def open_early(self) -> None:
         """Put in force first what the history knew under an entry that is no longer kept.
 
-        From its beginning the table gives only the newest entry of each campaign. Where the chain
-        mentions a campaign before that entry, the older one is lost: the newest must do.
+        The table keeps the newest few entries of each campaign. Where the chain mentions a campaign
+        before the oldest of them, those before are lost: the oldest kept must do.
         """
         known_at = self._history.known_at
         early = self._inbox.take_early(

@@ -353,7 +353,7 @@ async def _entries(broker: Broker, partition: int) -> list[Message]:
     """Return the entries of a partition's campaigns that are kept, older ones among them."""
     found: list[Message] = []
     async with broker.campaigns.follow(
-        found.append, partitions=[partition], history=True
+        found.append, partitions=[partition], with_history=True, controls=True
     ) as follower:
         await follower.caught_up()
     return sorted(found, key=lambda message: message.sequence)

@@ -18,6 +18,7 @@ from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
 from engine.worker.partition import Partition
 from engine.worker.pause import Pause
+from engine.worker.portion import Portion, RecordTooLargeError
 from engine.worker.settings import WorkerSettings
 from engine.worker.tally import Tally
 
@@ -28,6 +29,9 @@ _log = structlog.get_logger(__name__)
 TAKEN_AT_ONCE = 8
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
+LOOK_AFTER_S = 0.001  # after the moment at which somebody may be found silent
+STUCK_S = 10.0
+"""A loop that has not sent a heartbeat for so long does not turn any more."""
 
 
 class Worker:
@@ -56,6 +60,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._not_before: dict[int, float] = {}  # partition → monotonic
         self._failures: dict[int, int] = {}  # partition → in a row
+        self._portions: dict[int, Portion] = {}
+        self._beat_at: float | None = None  # monotonic, of the newest heartbeat
         self._taking = asyncio.Semaphore(TAKEN_AT_ONCE)
         self._looking = Pause(clock)
         self._beating = Pause(clock)
@@ -66,7 +72,47 @@ class Worker:
     @property
     def is_ready(self) -> bool:
         """Return whether this worker can decide now."""
-        return self._broker.is_connected and not self._looking.is_over
+        return not self.hindrances()
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether the loop turns. A broker that is away is no reason to be restarted."""
+        return self._beat_at is None or self._clock.monotonic() - self._beat_at < STUCK_S
+
+    def hindrances(self) -> list[str]:
+        """Return what keeps this worker from deciding, in words; nothing where it is ready."""
+        found = []
+        if self._beat_at is None:
+            found.append("it has not begun")
+        if self._looking.is_over:
+            found.append("it is stopping")
+        if not self._broker.is_connected:
+            found.append("the broker is away")
+        stuck = sorted(number for number, one in self._portions.items() if one.is_stuck)
+        if stuck:
+            found.append(f"records of partitions {stuck} are larger than a message may be")
+        return found
+
+    def status(self) -> dict[str, object]:
+        """Return what /status tells: figures since the start, and what is held."""
+        tally, hindrances = self.tally, self.hindrances()
+        return {
+            "worker": self.name,
+            "version": self._version,
+            "live": self.is_live,
+            "ready": not hindrances,
+            "hindrances": hindrances,
+            "connected": self._broker.is_connected,
+            "partitions": self.held(),
+            "interval_s": self._settings.interval,
+            "rounds": tally.rounds,
+            "round_ms": round(tally.round_ms, 3),
+            "late_rounds": tally.late_rounds,
+            "skipped_rounds": tally.skipped_rounds,
+            "decisions": tally.decisions,
+            "samples": tally.samples,
+            "lag_frames": sum(one.intake.lag for one in self._partitions.values()),
+        }
 
     def held(self) -> list[int]:
         """Return the partitions that this worker owns, ascending."""
@@ -122,7 +168,10 @@ class Worker:
                 lag_frames=sum(partition.intake.lag for partition in self._partitions.values()),
                 round_ms=self.tally.round_ms,
                 draining=self._looking.is_over,
+                late_rounds=self.tally.late_rounds,
+                skipped_rounds=self.tally.skipped_rounds,
             )
+            self._beat_at = self._clock.monotonic()
             await self._broker.heartbeats.beat(self.name, encode(beat))
             await self._beating.sleep(HEARTBEAT_S)
 
@@ -141,7 +190,7 @@ class Worker:
         )
 
     async def _look_after_the_partitions(self, fleet: Membership, group: asyncio.TaskGroup) -> None:
-        """Hold what should be this worker's, ten times a second, until stopped."""
+        """Hold what should be this worker's, ten times a second or more, until stopped."""
         was_connected, looked_at = True, self._clock.monotonic()
         while not self._looking.is_over:
             now, is_connected = self._clock.monotonic(), self._broker.is_connected
@@ -153,7 +202,8 @@ class Worker:
                 self._settle(fleet, group, now)
             self._tell_what_is_held()
             was_connected, looked_at = is_connected, now
-            await self._looking.sleep(HEARTBEAT_S)
+            # Up to a heartbeat sooner than the next look: what is taken over waits for it.
+            await self._looking.sleep(min(HEARTBEAT_S, fleet.silence_in(now) + LOOK_AFTER_S))
 
     def _settle(self, fleet: Membership, group: asyncio.TaskGroup, now: float) -> None:
         """Take what is ours and free; give back what is another's who can take it."""
@@ -161,6 +211,8 @@ class Worker:
         elsewhere = fleet.held_by_others(now)
         for number, owner in owners.items():
             partition = self._partitions.get(number)
+            if partition is None and owner != self.name:
+                self._portions.pop(number, None)  # what hinders its rounds hinders another now
             if partition is not None:
                 if self.name not in (owner, takers[number]):
                     partition.stop()
@@ -196,6 +248,7 @@ class Worker:
             tally=self.tally,
             taking=self._taking,
             moved=self._beating.wake,
+            portion=self._portions.setdefault(number, Portion()),
         )
         self._partitions[number] = partition
         task = group.create_task(self._run(partition), name=f"partition {number}")
@@ -212,6 +265,11 @@ class Worker:
             if partition.is_owned:
                 _log.warning("partition_lost", partition=number, reason=str(error))
             self._not_before[number] = self._clock.monotonic() + SUSPICION_S
+        except RecordTooLargeError as error:
+            _log.error("partition_failed", partition=number, reason=str(error))
+            if not self._portions[number].is_stuck:
+                self._failures.pop(number, None)  # the next try does something else
+            self._wait_before(number)
         except MessagingError as error:
             _log.error("partition_failed", partition=number, reason=str(error))
             self._wait_before(number)

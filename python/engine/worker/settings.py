@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
+
+from engine.messaging.identity import IdentitySettings
 
 __all__ = ["WorkerSettings"]
 
 
-class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WorkerSettings(IdentitySettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The descriptions are what an error message says was wanted."""
 
     name: (
@@ -49,6 +50,16 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     patience: Annotated[
         float, Meta(ge=0, le=86_400, description="seconds such as 30 (0 to 86400)")
     ] = 30.0  # for a broker that is not there at the start
+    health: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^([^\s:]*|\[[0-9a-fA-F:]+\]):\d{1,5}$",
+                description="an address such as 127.0.0.1:8080 or :8080 (this machine only)",
+            ),
+        ]
+        | None
+    ) = None  # where /live, /ready and /status answer; None: nowhere
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="one of debug, info, warning, error"),

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from engine.core.book import Book, CoreError, Round
+from engine.domain.accounts import Halt, Share
 from engine.domain.campaign import Campaign
-from engine.domain.codec import decode_campaign
+from engine.domain.codec import decode_entry, encode_campaign
 from engine.domain.ids import campaign_key, partition_of, series_key
 from engine.errors import MalformedMessageError
 from engine.messaging.ports import Message
@@ -75,10 +76,26 @@ class State:
         entries: dict[str, Entry] = {}
         for message in messages:
             self.campaigns_revision = message.sequence
-            if (campaign := self._read(message)) is not None:
-                entries[campaign.definition.id] = Entry(message.sequence, campaign)
+            found = self._read(message)
+            if isinstance(found, Campaign):
+                entries[found.definition.id] = Entry(message.sequence, found)
+            elif found is not None:
+                self._control(message, found)
         self._put(entries)
         return list(entries)
+
+    def _control(self, message: Message, control: Share | Halt) -> None:
+        """Put a share of an account, or the kill switch, in force."""
+        if isinstance(control, Halt):
+            self.book.set_halted(control.is_halted)
+            return
+        try:
+            if control.partition != self.partition:
+                reason = f"a share of partition {self.partition}, found {control.partition}'s"
+                raise CoreError(reason)
+            self.book.put_shares([control])
+        except CoreError as error:
+            self._bury(campaign_subject(self.partition), message, error)
 
     def count(self, messages: Iterable[Message]) -> None:
         """Count frames in, in the order of their log."""
@@ -130,10 +147,12 @@ class State:
         self.entries[entry.campaign.definition.id] = entry
         self.names.add(entry.campaign)
 
-    def _read(self, message: Message) -> Campaign | None:
+    def _read(self, message: Message) -> Campaign | Share | Halt | None:
         subject = campaign_subject(self.partition)
         try:
-            campaign = decode_campaign(subject, message.payload)
+            campaign = decode_entry(subject, message.payload)
+            if not isinstance(campaign, Campaign):
+                return campaign
             found = partition_of(campaign.definition.id)
             if found != self.partition:
                 name = campaign.definition.id
@@ -162,7 +181,7 @@ class State:
                 self.book.put([entry.campaign])
                 self.learn(entry)
             except CoreError as error:
-                message = Message(self.partition, entry.revision, repr(entry.campaign).encode())
+                message = Message(self.partition, entry.revision, encode_campaign(entry.campaign))
                 self._bury(campaign_subject(self.partition, name), message, error)
 
     def _bury(self, subject: str, message: Message, error: Exception) -> None:

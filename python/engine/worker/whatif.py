@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from engine.backtest.changes import Change, apply_changes
 from engine.core.book import Book, Round
+from engine.domain.accounts import Halt, Share
 from engine.domain.campaign import Campaign
 from engine.domain.decision import Action
 from engine.messaging.ports import Message
@@ -49,9 +50,9 @@ class _Changed(State):
         super().__init__(partition, book, bury=bury)
         self.changes = changes
 
-    def _read(self, message: Message) -> Campaign | None:
-        campaign = super()._read(message)
-        return None if campaign is None else _with(campaign, self.changes)
+    def _read(self, message: Message) -> Campaign | Share | Halt | None:
+        entry = super()._read(message)
+        return _with(entry, self.changes) if isinstance(entry, Campaign) else entry
 
 
 class _Sums:

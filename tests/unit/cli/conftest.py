@@ -45,7 +45,7 @@ def engine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     engine = Engine(capsys)
 
     @asynccontextmanager
-    async def open_broker(url: str | None, *, name: str) -> AsyncIterator[Broker]:
+    async def open_broker(url: str | None, *, name: str, **_: object) -> AsyncIterator[Broker]:
         yield MemoryBroker(server=engine.server, name=name)
 
     monkeypatch.setattr("engine.cli.session.open_broker", open_broker)

@@ -1,5 +1,9 @@
 """Who counts as alive, and when silence means something."""
 
+import math
+
+import pytest
+
 from engine.fleet.membership import SUSPICION_S, Membership
 
 
@@ -58,3 +62,13 @@ def test_a_workers_own_heartbeat_is_not_news() -> None:
     fleet = Membership("a", now=0.0)
     heard(fleet, "a", now=1.0, partitions=(1,))
     assert fleet.held_by_others(1.0) == {}
+
+
+def test_the_next_silence_is_that_of_whoever_was_heard_first_and_is_not_silent_yet() -> None:
+    fleet = Membership("a", now=0.0)
+    assert fleet.silence_in(1.0) == math.inf
+    fleet.heard("b", (), age=9.0, is_leaving=False, now=1.0)
+    fleet.heard("c", (), age=9.0, is_leaving=False, now=1.2)
+    assert fleet.silence_in(1.3) == pytest.approx(0.3)  # of b
+    assert fleet.silence_in(1.7) == pytest.approx(0.1)  # of c: b is silent already
+    assert fleet.silence_in(2.0) == math.inf

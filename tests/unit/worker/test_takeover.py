@@ -104,11 +104,12 @@ async def test_a_graceful_handover_decides_the_same(after: int) -> None:
     assert kinds.index(Release) + 1 == len(kinds) - 1 - kinds[::-1].index(Take)
 
 
-async def test_a_replay_from_the_first_record_decides_the_same() -> None:
+@pytest.mark.parametrize("after", [4, 8])  # before and after a definition is written over
+async def test_a_replay_from_the_first_record_decides_the_same(after: int) -> None:
     undisturbed, disturbed = Fleet(), Fleet()
     await run(undisturbed, change_after=None)
     disturbed.snapshots = NoSnapshots()
-    await run(disturbed, change_after=4)
+    await run(disturbed, change_after=after)
     assert await decisions(disturbed) == await decisions(undisturbed)
 
 
