@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from engine.clock import Clock
 from engine.errors import BrokerError
@@ -16,6 +17,8 @@ from engine.messaging.ports import Deliver, Follower, Message
 from engine.messaging.reader import BATCH, Reader
 
 __all__ = ["JetStreamLog"]
+
+_T = TypeVar("_T")
 
 READ_S = 5.0  # how long a read waits for a broker that is away
 
@@ -62,16 +65,21 @@ class JetStreamLog:
         return await commit(self, subject, payload, expected=expected, clock=self._clock)
 
     async def get(self, subject: str) -> Message | None:
-        """Return the newest message of a subject, from any replica: it may be a moment old.
+        """Return the newest message of a subject, as the stream's leader knows it.
+
+        Not by a direct get, which any replica answers: one that has just been started again has
+        none of the stream for a moment, and says that there is no message.
 
         Raises:
             BrokerError: the broker stayed away for READ_S.
         """
-        delivery = await self._asked(f"$JS.API.DIRECT.GET.{self._stream}.{subject}")
-        return self._direct(delivery)
+        newest = await self._patiently(lambda: self.newest(subject))
+        if newest is None:
+            return None
+        return Message(partition_token(subject), newest.sequence, newest.payload)
 
     async def get_sequence(self, sequence: int) -> Message | None:
-        """Return the message at a sequence. Raises as `get`."""
+        """Return the message at a sequence, from any replica. Raises as `get`."""
         request = b'{"seq":%d}' % sequence
         return self._direct(await self._asked(f"$JS.API.DIRECT.GET.{self._stream}", request))
 
@@ -91,6 +99,8 @@ class JetStreamLog:
         newest_only: bool = False,
     ) -> AsyncIterator[tuple[int, Delivery]]:
         """Iterate (sequence, delivery) of what is stored now; at most a few batches in memory.
+
+        What is stored is what the leader says: the consumer may be on a replica that lags behind.
 
         Raises:
             BrokerError: nothing arrived for READ_S.
@@ -114,17 +124,21 @@ class JetStreamLog:
         )
         async with beside(reader.run(), name=f"scan {self._stream}"):
             await self._within_patience(reader.opened())
+            newest = until if until is not None else await self._newest_stored(reader)
             while True:
                 while ready:
                     sequence, delivery = ready.popleft()
                     if until is not None and sequence > until:
                         return
                     yield sequence, delivery
-                reader.go_on()
-                if reader.lag == 0 or (until is not None and reader.position >= until):
+                if reader.position >= newest:
                     return
+                reader.go_on()
                 stirred.clear()
-                await self._within_patience(stirred.wait())
+                if reader.lag == 0:  # it lags, or what we wait for has aged out meanwhile
+                    newest = min(newest, await self._newest_stored(reader))
+                if reader.position < newest and not ready:
+                    await self._within_patience(stirred.wait())
 
     @asynccontextmanager
     async def follow(
@@ -157,6 +171,9 @@ class JetStreamLog:
             await reader.opened()
             yield reader
 
+    async def _newest_stored(self, reader: Reader) -> int:
+        return await self._patiently(reader.newest_stored)
+
     async def _within_patience(self, arriving: Awaitable[object]) -> None:
         try:
             async with asyncio.timeout(READ_S):
@@ -166,10 +183,13 @@ class JetStreamLog:
 
     async def _asked(self, subject: str, payload: bytes = b"") -> Delivery:
         """Ask, and again while the broker is away, READ_S at most."""
+        return await self._patiently(lambda: self._link.request(subject, payload))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         until = self._clock.monotonic() + READ_S
         while True:
             try:
-                return await self._link.request(subject, payload)
+                return await ask()
             except UnansweredError:
                 if self._clock.monotonic() >= until:
                     raise

@@ -46,7 +46,7 @@ class Log(Protocol):
         ...
 
     async def get(self, subject: str) -> Message | None:
-        """Return the newest message of a subject, or one a moment older. Raises BrokerError."""
+        """Return the newest message of a subject. Raises BrokerError."""
         ...
 
     async def get_sequence(self, sequence: int) -> Message | None:
