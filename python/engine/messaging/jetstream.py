@@ -14,13 +14,14 @@ from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.link import Delivery, Link, RefusedError, UnansweredError
 from engine.messaging.logs import Bury, partition_token
 from engine.messaging.ports import Deliver, Follower, Message
-from engine.messaging.reader import BATCH, Reader
+from engine.messaging.reader import BATCH, PATIENCE_S, Reader
 
 __all__ = ["JetStreamLog"]
 
 _T = TypeVar("_T")
 
 READ_S = 5.0  # how long a read waits for a broker that is away
+SCAN_S = 2 * PATIENCE_S  # and a scan for the next message: its reader may need another consumer
 
 
 class JetStreamLog:
@@ -103,7 +104,7 @@ class JetStreamLog:
         What is stored is what the leader says: the consumer may be on a replica that lags behind.
 
         Raises:
-            BrokerError: nothing arrived for READ_S.
+            BrokerError: nothing arrived for SCAN_S.
         """
         ready: deque[tuple[int, Delivery]] = deque()
         stirred = asyncio.Event()
@@ -176,10 +177,10 @@ class JetStreamLog:
 
     async def _within_patience(self, arriving: Awaitable[object]) -> None:
         try:
-            async with asyncio.timeout(READ_S):
+            async with asyncio.timeout(SCAN_S):
                 await arriving
         except TimeoutError:
-            raise UnansweredError(f"{self._stream}: nothing arrived in {READ_S} s") from None
+            raise UnansweredError(f"{self._stream}: nothing arrived in {SCAN_S} s") from None
 
     async def _asked(self, subject: str, payload: bytes = b"") -> Delivery:
         """Ask, and again while the broker is away, READ_S at most."""
