@@ -55,7 +55,10 @@ pub fn all() -> Vec<Box<dyn Target>> {
 pub fn kind(said: &impl std::fmt::Display) -> String {
     let said = said.to_string();
     let said = said.split(", was").next().unwrap_or_default();
-    said.chars().filter(|c| !c.is_ascii_digit()).collect()
+    let words = said
+        .split(' ')
+        .filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Requires a property.
