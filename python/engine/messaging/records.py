@@ -131,6 +131,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool = False
     late_rounds: int = 0  # that took longer than the interval, since the worker's start
     skipped_rounds: int = 0  # that were due and left out because one before them was late
+    connection: str = ""  # what the broker calls the connection that it came over
     v: int = 1
 
 

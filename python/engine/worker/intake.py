@@ -70,6 +70,9 @@ class Intake:
             bury=bury,
         )
         state = found or new_state()
+        self._replay = replay = Replay(
+            state=state, inbox=self.inbox, history=history, decides=replays
+        )
         entries = await inputs.enter_async_context(
             broker.campaigns.follow(
                 self.inbox.add_entry,
@@ -77,20 +80,23 @@ class Intake:
                 after=state.campaigns_revision,
                 with_history=found is None,  # rounds are decided again under what was in force
                 controls=True,
+                opened=False,
+            )
+        )
+        self._frames = await inputs.enter_async_context(
+            broker.frames.follow(
+                self._frame_delivered,
+                partitions=[number],
+                after=state.metrics_sequence,
+                opened=False,
             )
         )
         await entries.caught_up()
-        replay = Replay(state=state, inbox=self.inbox, history=history, decides=replays)
         if found is None:
             replay.open_early()
-        self._replay = replay
-        self._frames = await inputs.enter_async_context(
-            broker.frames.follow(
-                self._frame_delivered, partitions=[number], after=state.metrics_sequence
-            )
-        )
+        replay.begin()
         if history.last is not None:  # a chain that has not begun has counted nothing
-            await self._frames.caught_up()
+            await self._frames.caught_up(up_to=history.last.metrics_sequence)
         await replay.finish(self._clock)
         self._replay = None
         return Recovered(state, history, replay, is_new=found is None)

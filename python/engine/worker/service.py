@@ -12,7 +12,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import FencedError, MalformedMessageError, MessagingError
 from engine.fleet.assignment import assign
-from engine.fleet.membership import HEARTBEAT_S, SUSPICION_S, Membership
+from engine.fleet.membership import DEAF_S, HEARTBEAT_S, SUSPICION_S, Membership
 from engine.messaging.ports import Broker
 from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
@@ -137,6 +137,11 @@ class Worker:
         def heard(worker: str, payload: bytes) -> None:
             self._heard(fleet, worker, payload)
 
+        def lost(connection: str) -> None:
+            if worker := fleet.lost(connection):
+                _log.info("worker_lost", worker=worker, by=self.name)
+                self._looking.wake()
+
         _log.info(
             "worker_started",
             worker=self.name,
@@ -144,7 +149,8 @@ class Worker:
             interval=self._settings.interval,
             window=self._settings.window,
         )
-        async with self._broker.heartbeats.listen(heard), asyncio.TaskGroup() as group:
+        listening = self._broker.heartbeats.listen(heard, lost=lost)
+        async with listening, asyncio.TaskGroup() as group:
             beating = group.create_task(self._beat())
             await self._look_after_the_partitions(fleet, group)
             await self._give_everything_back()
@@ -170,6 +176,7 @@ class Worker:
                 draining=self._looking.is_over,
                 late_rounds=self.tally.late_rounds,
                 skipped_rounds=self.tally.skipped_rounds,
+                connection=self._broker.heartbeats.connection,
             )
             self._beat_at = self._clock.monotonic()
             await self._broker.heartbeats.beat(self.name, encode(beat))
@@ -181,13 +188,16 @@ class Worker:
         except MalformedMessageError as error:
             self._broker.dead_letters.bury(heartbeat_subject(worker), str(error), payload)
             return
-        fleet.heard(
+        has_news = fleet.heard(
             worker,
             beat.partitions,
             age=beat.at - beat.started_at,
             is_leaving=beat.draining,
             now=self._clock.monotonic(),
+            connection=beat.connection,
         )
+        if has_news:
+            self._looking.wake()
 
     async def _look_after_the_partitions(self, fleet: Membership, group: asyncio.TaskGroup) -> None:
         """Hold what should be this worker's, ten times a second or more, until stopped."""
@@ -196,7 +206,7 @@ class Worker:
             now, is_connected = self._clock.monotonic(), self._broker.is_connected
             if is_connected != was_connected:
                 _log.warning("broker_back" if is_connected else "broker_away", worker=self.name)
-            if not is_connected or now - looked_at > HEARTBEAT_S + SUSPICION_S / 2:
+            if not is_connected or now - looked_at > DEAF_S or fleet.is_deaf(now):
                 fleet.deaf_until(now)
             elif fleet.may_judge(now):
                 self._settle(fleet, group, now)
