@@ -65,10 +65,13 @@ class Membership:
         if connection and connection in self._lost:
             return False  # it was on its way when the connection ended
         known = self._peers.get(worker)
+        since = now if known is None else known.since
         peer = _Peer(
             now,
+            since=since,
             partitions=frozenset(partitions),
-            is_settled=age >= self._suspicion,
+            # Its age is by its own clock, which may be wrong.
+            is_settled=max(age, now - since) >= self._suspicion,
             is_leaving=is_leaving,
             connection=connection,
         )
@@ -137,18 +140,20 @@ class Membership:
 class _Peer:
     """What was last heard of one worker."""
 
-    __slots__ = ("at", "connection", "is_leaving", "is_settled", "partitions")
+    __slots__ = ("at", "connection", "is_leaving", "is_settled", "partitions", "since")
 
     def __init__(
         self,
         at: float,
         *,
+        since: float,
         partitions: frozenset[int],
         is_settled: bool,
         is_leaving: bool,
         connection: str,
     ) -> None:
         self.at = at
+        self.since = since
         self.partitions = partitions
         self.is_settled = is_settled
         self.is_leaving = is_leaving

@@ -534,7 +534,11 @@ class _NoTlsError(nats.errors.Error):
 
 
 class _Client(Client):
-    """nats-py's client, which says nothing to a server that does not encrypt where it should."""
+    """nats-py's client, which says nothing to a server that does not encrypt where it should.
+
+    It reads headers in one piece: nats-py looks at each letter of their names, which was a fifth
+    of the time that a partition took to be taken over.
+    """
 
     def __init__(self, *, wants_tls: bool) -> None:
         super().__init__()
@@ -545,6 +549,10 @@ class _Client(Client):
         if initial_connection and self._wants_tls and not info.get("tls_required"):
             raise _NoTlsError("nats: the server does not encrypt")
         await super()._process_info(info, initial_connection)
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        return wire.headers_of(raw)
 
 
 _VERBS = {"publish": "publish to", "subscription": "subscribe to"}

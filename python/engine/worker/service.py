@@ -26,7 +26,7 @@ __all__ = ["Worker"]
 
 _log = structlog.get_logger(__name__)
 
-TAKEN_AT_ONCE = 8
+TAKEN_AT_ONCE = 16
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 LOOK_AFTER_S = 0.001  # after the moment at which somebody may be found silent
@@ -66,6 +66,7 @@ class Worker:
         self._looking = Pause(clock)
         self._beating = Pause(clock)
         self._told: list[int] = []
+        self._assignments: dict[frozenset[str], dict[int, str]] = {}
         self._stops = 0
         self._grace: asyncio.Timeout | None = None
 
@@ -217,7 +218,7 @@ class Worker:
 
     def _settle(self, fleet: Membership, group: asyncio.TaskGroup, now: float) -> None:
         """Take what is ours and free; give back what is another's who can take it."""
-        owners, takers = assign(fleet.alive(now)), assign(fleet.settled(now))
+        owners, takers = self._assigned(fleet.alive(now)), self._assigned(fleet.settled(now))
         elsewhere = fleet.held_by_others(now)
         for number, owner in owners.items():
             partition = self._partitions.get(number)
@@ -232,6 +233,14 @@ class Worker:
                 and now >= self._not_before.get(number, now)
             ):
                 self._hold(number, group)
+
+    def _assigned(self, workers: frozenset[str]) -> dict[int, str]:
+        """Return `assign` of some workers, computed when they are others than before."""
+        if workers not in self._assignments:
+            if len(self._assignments) > 3:
+                self._assignments.clear()
+            self._assignments[workers] = assign(workers)
+        return self._assignments[workers]
 
     def _tell_what_is_held(self) -> None:
         """Say it in one line, once the taking and giving has come to rest."""
