@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.fleet.failover import failover
+from bench.fleet.restart import restart
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(asked: argparse.Namespace) -> msgspec.Struct:
+    if asked.what == "restart":
+        return await restart(
+            restarts=asked.restarts,
+            interval=asked.interval,
+            workers=asked.workers,
+            campaigns=asked.campaigns,
+            seed=asked.seed,
+        )
     return await failover(
         kills=asked.kills,
         interval=asked.interval,
@@ -35,12 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     what = parser.add_subparsers(dest="what", required=True)
     one = what.add_parser("failover", help="kill -9 (or SIGSTOP) of one worker after another")
     one.add_argument("--kills", type=int, default=30)
-    one.add_argument("--interval", type=float, default=0.25)
-    one.add_argument("--workers", type=int, default=3)
-    one.add_argument("--campaigns", type=int, default=128)
-    one.add_argument("--seed", type=int, default=1)
     one.add_argument("--stop", action="store_true", help="SIGSTOP: no connection ends")
     one.add_argument("--no-events", action="store_true", help="the server tells of no client")
+    two = what.add_parser("restart", help="kill -9 of nats-server, and its start")
+    two.add_argument("--restarts", type=int, default=10)
+    for each in (one, two):
+        each.add_argument("--interval", type=float, default=0.25)
+        each.add_argument("--workers", type=int, default=3)
+        each.add_argument("--campaigns", type=int, default=128)
+        each.add_argument("--seed", type=int, default=1)
     return parser
 
 

@@ -6,35 +6,18 @@ chosen once every partition is owned again in even shares.
 
 import random
 import signal
-from statistics import median
 from typing import NamedTuple
 
 import msgspec
 
 from bench.fleet.place import Place, Stored, place, stored
+from bench.fleet.spread import Spread
 from engine.domain.ids import PARTITIONS
 from engine.messaging.records import Decide, Take
 
-__all__ = ["Spread", "failover"]
+__all__ = ["failover"]
 
 REST_S = 0.6  # of even rounds, before the next one dies
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """Some durations, in seconds."""
-
-    count: int
-    p50: float
-    p90: float
-    max: float
-
-    @classmethod
-    def of(cls, found: list[float]) -> "Spread | None":
-        if not found:
-            return None
-        ordered = sorted(found)
-        p90 = ordered[min(len(ordered) - 1, len(ordered) * 9 // 10)]
-        return cls(len(found), *(round(one, 4) for one in (median(found), p90, ordered[-1])))
 
 
 class Failover(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,6 +63,13 @@ class JetStreamLog:
     def writer(self) -> str:
         return self._link.writer
 
+    async def reachable(self) -> bool:
+        """Return once the broker is there; whether it had been away."""
+        if self._link.is_connected:
+            return False
+        await self._link.connected()
+        return True
+
     async def store(self, subject: str, payload: bytes, *, expected: int) -> int:
         """Store over sequence `expected`; see `commit.CasLog`."""
         expects = {wire.EXPECTED_SEQUENCE: str(expected)}

@@ -247,6 +247,12 @@ class _MemoryLog:
         self._clock = clock
         self._bury = bury
 
+    async def reachable(self) -> bool:
+        was_up = self._server.is_up
+        while not self._server.is_up:
+            await self._server.changed()
+        return not was_up
+
     async def store(self, subject: str, payload: bytes, *, expected: int) -> int:
         parts, mark = cut(payload, MAX_RECORD), {wire.WRITER: self.writer}
         batch = [

@@ -623,7 +623,7 @@ def _next_server(servers: list[Server], _info: dict[str, Any]) -> tuple[Server |
     """Choose among the servers that failed least, after a short random wait."""
     fewest = min(server.reconnects for server in servers)
     best = [server for server in servers if server.reconnects == fewest]
-    return random.choice(best), random.uniform(0.05, 0.35)
+    return random.choice(best), random.uniform(0.02, 0.15)
 
 
 def _settle(future: asyncio.Future[Delivery], delivery: Delivery) -> None:

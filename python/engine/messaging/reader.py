@@ -187,8 +187,7 @@ class Reader:
         hush: Callable[[], Awaitable[None]] | None = None
         try:
             hush = await self._link.subscribe(inbox, self._heard, confirmed=False)
-            info = await self._create(name)
-            self._go_back_to(info.delivered.stream_seq)
+            info = await self._created(name)
             self._reads_on, self.lag = connection, info.num_pending
             self._heard_at = self._clock.monotonic()
             self._progress.set()
@@ -312,6 +311,21 @@ class Reader:
     async def _end_of_stream(self) -> int:
         delivery = await self._link.request(f"$JS.API.STREAM.INFO.{self._stream}")
         return wire.answer(f"stream {self._stream}", delivery, wire.StreamInfo).state.last_seq
+
+    async def _created(self, name: str) -> wire.ConsumerInfo:
+        """Return a new consumer that begins behind the position, wherever the stream ends.
+
+        Where nothing was read yet the position came from outside, and the stream may have lost
+        its tail since; both are asked in one round trip, as a partition that is taken waits.
+        """
+        if self.position == 0 or not self._tail.is_empty:
+            return await self._create(name)
+        info, end = await asyncio.gather(self._create(name), self._end_of_stream())
+        if end < self.position:
+            self._go_back_to(end)
+            await self._delete(name)
+            info = await self._create(name)
+        return info
 
     async def _create(self, name: str) -> wire.ConsumerInfo:
         start: dict[str, object] = (
