@@ -9,6 +9,7 @@ import msgspec
 
 from bench.fleet.failover import failover
 from bench.fleet.restart import restart
+from bench.fleet.rolling import rolling
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +28,10 @@ async def _run(asked: argparse.Namespace) -> msgspec.Struct:
             workers=asked.workers,
             campaigns=asked.campaigns,
             seed=asked.seed,
+        )
+    if asked.what == "rolling":
+        return await rolling(
+            interval=asked.interval, workers=asked.workers, campaigns=asked.campaigns
         )
     return await failover(
         kills=asked.kills,
@@ -48,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--no-events", action="store_true", help="the server tells of no client")
     two = what.add_parser("restart", help="kill -9 of nats-server, and its start")
     two.add_argument("--restarts", type=int, default=10)
-    for each in (one, two):
+    three = what.add_parser("rolling", help="every worker replaced by another, in turn")
+    for each in (one, two, three):
         each.add_argument("--interval", type=float, default=0.25)
         each.add_argument("--workers", type=int, default=3)
         each.add_argument("--campaigns", type=int, default=128)

@@ -41,7 +41,14 @@ class _Fault(NamedTuple):
 
 
 async def failover(
-    *, kills: int, interval: float, workers: int, campaigns: int, events: bool, stop: bool, seed: int
+    *,
+    kills: int,
+    interval: float,
+    workers: int,
+    campaigns: int,
+    events: bool,
+    stop: bool,
+    seed: int,
 ) -> Failover:
     """Do harm so often and return how long it took."""
     chance = random.Random(seed)

@@ -72,9 +72,7 @@ class Log(Protocol):
         """Iterate (sequence, delivery) of what is stored now."""
         ...
 
-    def read(
-        self, subject: str, *, after: int, until: int
-    ) -> AsyncIterator[tuple[int, Delivery]]:
+    def read(self, subject: str, *, after: int, until: int) -> AsyncIterator[tuple[int, Delivery]]:
         """Iterate as `scan` what one subject has up to a sequence: fewer round trips, no more."""
         ...
 
@@ -164,9 +162,7 @@ class LogChain:
         self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
     ) -> AsyncIterator[Follower]:
         filters = _filters(subjects.decisions_subject, partitions)
-        async with self._log.follow(
-            _on_stored(deliver), filters=filters, after=after
-        ) as follower:
+        async with self._log.follow(_on_stored(deliver), filters=filters, after=after) as follower:
             yield follower
 
 

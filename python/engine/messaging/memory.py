@@ -314,9 +314,7 @@ class _MemoryLog:
         for one in whole:
             yield one
 
-    def read(
-        self, subject: str, *, after: int, until: int
-    ) -> AsyncIterator[tuple[int, Delivery]]:
+    def read(self, subject: str, *, after: int, until: int) -> AsyncIterator[tuple[int, Delivery]]:
         return self.scan([subject], after=after, until=until)
 
     @asynccontextmanager

@@ -13,7 +13,16 @@ from typing import NamedTuple
 
 from engine.messaging import subjects
 
-__all__ = ["DISCONNECTED", "INFO", "STREAMS_READ", "USER_INFO", "Rights", "Role", "disconnected", "rights_of"]
+__all__ = [
+    "DISCONNECTED",
+    "INFO",
+    "STREAMS_READ",
+    "USER_INFO",
+    "Rights",
+    "Role",
+    "disconnected",
+    "rights_of",
+]
 
 INFO = "$JS.API.INFO"
 USER_INFO = "$SYS.REQ.USER.INFO"

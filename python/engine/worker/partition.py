@@ -40,6 +40,8 @@ _log = structlog.get_logger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+HAND_OVER_S = 0.25
+"""The time that a hand-over is given before the next round is due (half an interval, if less)."""
 BROKER_AWAY_S = 0.05
 """How often a partition looks whether the broker is back."""
 LARGE_BYTES = 2**20
@@ -173,17 +175,33 @@ class Partition:
     # rounds
 
     async def _rounds(self) -> None:
-        looked_ms = self._state.at_ms
+        looked_ms, is_last = self._state.at_ms, False
         while True:
             await self._until_due(looked_ms)
             if self._pause.is_over:
-                return
+                if is_last or not await self._leaves_too_little_time(looked_ms):
+                    return
+                is_last = True
             before_ms, looked_ms = looked_ms, self._schedule.due(looked_ms, self._now_ms())
             self._count_skipped(before_ms, looked_ms)
             if self._clock.monotonic() >= self._keep_at:
                 await self._keep()
             if not self._state.is_idle or len(self.intake.inbox):
                 await self._round(looked_ms)
+
+    async def _leaves_too_little_time(self, last_ms: int) -> bool:
+        """Return whether one more round is this worker's, though it is to leave; wait until then.
+
+        Whoever comes next needs some time, and should not find the round overdue.
+        """
+        if self._state.is_idle or not self._broker.is_connected:
+            return False
+        now_ms = self._clock.now() * 1000
+        wait_ms = self._schedule.due(last_ms, int(now_ms)) - now_ms
+        if wait_ms > min(HAND_OVER_S * 1000, self._interval_ms / 2):
+            return False
+        await self._clock.sleep(max(0.0, wait_ms / 1000))
+        return True
 
     async def _until_due(self, last_ms: int) -> None:
         """Sleep until the next round is due and the broker is there, or until stopped.

@@ -43,7 +43,6 @@ class Nodes:
             async for message in self.broker.chain.read(partition)
         ]
 
-
     async def epochs_above(self, epoch: int) -> list[bool]:
         """Return, of each partition, whether it was taken more often than so."""
         chains = [await self.records(partition) for partition in range(PARTITIONS)]
