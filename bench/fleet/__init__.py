@@ -1,1 +1,1 @@
-"""Measurements of a fleet of real processes: failover, hand-over, the broker's return, publishing."""
+"""Measurements of a fleet of real processes: failover, hand-over, the broker's return."""

@@ -11,7 +11,6 @@ from engine.messaging.streams import MAX_RECORD
 from support.broker import Backend
 from support.waiting import wait_until
 
-
 LARGE = b"".join(b"%07d\n" % line for line in range(MAX_RECORD // 3))  # in three parts
 
 

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import pytest
 
@@ -77,7 +78,7 @@ def skipped(auditor: Auditor) -> dict[str, list[int]]:
     found = {}
     for name in NAMES:
         times = [record.at_ms for record in auditor.rounds(partition_of(name)) if decided(record)]
-        steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        steps = [after - before for before, after in pairwise(times)]
         assert len(steps) > 5
         if wrong := [step for step in steps if step != INTERVAL_MS]:
             found[name] = wrong

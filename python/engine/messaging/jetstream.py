@@ -22,15 +22,14 @@ from engine.messaging.reader import BATCH, Reader
 
 __all__ = ["JetStreamLog"]
 
+_T = TypeVar("_T")
+
 READ_S = 5.0  # how long a read waits for a broker that is away
 BATCH_S = 10.0  # for a batch to be stored: many messages, each synced to the disk
 MOST_AT_ONCE = 256  # messages that one direct get answers with
 MOST_BYTES_AT_ONCE = 16 * 2**20
 ANSWER_S = 2.0
 AGAIN_S = 0.05  # between two questions to a broker that is away
-
-
-_T = TypeVar("_T")
 
 
 class _Put(NamedTuple):
@@ -83,13 +82,14 @@ class JetStreamLog:
                 for number, part in enumerate(parts, 1)
             ]
             # The server knows the first as the one to check: of another it would say "busy".
-            puts[0] = puts[0]._replace(headers=expects | puts[0].headers)
+            puts[0] = puts[0]._replace(headers={**expects, **puts[0].headers})
             answer = await self._publish_batch(puts)
         return _stored(subject, wire.puback(answer), expected=expected)
 
     async def store_many(self, entries: Sequence[tuple[str, bytes, int]]) -> int:
-        """Store (subject, payload, expected) of different subjects, all or none; return the last's
-        sequence: those before it have the sequences before. Raises as `store`.
+        """Store (subject, payload, expected) of different subjects, all of them or none.
+
+        Returns the last's sequence; those before it have the ones before. Raises as `store`.
         """
         mark = {wire.WRITER: self._link.writer}
         puts = [
@@ -132,28 +132,26 @@ class JetStreamLog:
             raise BrokerError(f"{subject}: sequence {found.seq} is part {number} of {count}")
         return Newest(found.seq, payload, wire.header_of(found.hdrs, wire.WRITER))
 
-    async def newest_of(self, subject: str) -> tuple[int, bytes] | None:
-        """Return (sequence, payload) of the newest message as the leader knows it. Raises as
-        `get`.
-        """
-        found = await self._patiently(lambda: self.newest(subject))
-        return None if found is None else (found.sequence, found.payload)
-
     async def commit(self, subject: str, payload: bytes, *, expected: int) -> int:
         """Store over `expected`, however long the broker is away. Raises MovedOnError."""
         return await commit(self, subject, payload, expected=expected, clock=self._clock)
 
     async def get(self, subject: str) -> Message | None:
-        """Return the newest message of a subject, from any replica: it may be a moment old.
+        """Return the newest message of a subject, as the stream's leader knows it.
+
+        Not by a direct get, which any replica answers: one that has just been started again has
+        none of the stream for a moment, and says that there is no message.
 
         Raises:
             BrokerError: the broker stayed away for READ_S.
         """
-        delivery = await self._asked(f"$JS.API.DIRECT.GET.{self._stream}.{subject}")
-        return self._direct(delivery)
+        newest = await self._patiently(lambda: self.newest(subject))
+        if newest is None:
+            return None
+        return Message(partition_token(subject), newest.sequence, newest.payload)
 
     async def get_sequence(self, sequence: int) -> Message | None:
-        """Return the message at a sequence. Raises as `get`."""
+        """Return the message at a sequence, from any replica. Raises as `get`."""
         request = b'{"seq":%d}' % sequence
         return self._direct(await self._asked(f"$JS.API.DIRECT.GET.{self._stream}", request))
 
@@ -173,6 +171,8 @@ class JetStreamLog:
         newest_only: bool = False,
     ) -> AsyncIterator[tuple[int, Delivery]]:
         """Iterate (sequence, delivery) of what is stored now; at most a few batches in memory.
+
+        What is stored is what the leader says: the consumer may be on a replica that lags behind.
 
         Raises:
             BrokerError: nothing arrived for READ_S.
@@ -197,17 +197,21 @@ class JetStreamLog:
         )
         async with beside(reader.run(), name=f"scan {self._stream}"):
             await self._within_patience(reader.opened())
+            newest = until if until is not None else await self._newest_stored(reader)
             while True:
                 while ready:
                     sequence, delivery = ready.popleft()
                     if until is not None and sequence > until:
                         return
                     yield sequence, delivery
-                reader.go_on()
-                if reader.lag == 0 or (until is not None and reader.position >= until):
+                if reader.position >= newest:
                     return
+                reader.go_on()
                 stirred.clear()
-                await self._within_patience(stirred.wait())
+                if reader.lag == 0:  # it lags, or what we wait for has aged out meanwhile
+                    newest = min(newest, await self._newest_stored(reader))
+                if reader.position < newest and not ready:
+                    await self._within_patience(stirred.wait())
 
     async def read(
         self, subject: str, *, after: int, until: int
@@ -308,6 +312,9 @@ class JetStreamLog:
             if opened or after is None:
                 await reader.opened()
             yield reader
+
+    async def _newest_stored(self, reader: Reader) -> int:
+        return await self._patiently(reader.newest_stored)
 
     async def _within_patience(self, arriving: Awaitable[object]) -> None:
         try:

@@ -45,16 +45,12 @@ class Log(Protocol):
         """
         ...
 
-    async def newest_of(self, subject: str) -> tuple[int, bytes] | None:
-        """Return (sequence, payload) of the newest message, never an older. Raises BrokerError."""
-        ...
-
     async def publish(self, subject: str, payload: bytes) -> int:
         """Store, whatever came before; a retry may store twice. Raises BrokerError."""
         ...
 
     async def get(self, subject: str) -> Message | None:
-        """Return the newest message of a subject, or one a moment older. Raises BrokerError."""
+        """Return the newest message of a subject. Raises BrokerError."""
         ...
 
     async def get_sequence(self, sequence: int) -> Message | None:
@@ -134,8 +130,7 @@ class LogChain:
         return self._largest()
 
     async def head(self, partition: int) -> Message | None:
-        found = await self._log.newest_of(subjects.decisions_subject(partition))
-        return None if found is None else Message(partition, *found)
+        return await self._log.get(subjects.decisions_subject(partition))
 
     async def append(self, partition: int, payload: bytes, *, expected: int) -> int:
         _check_size("a record", payload, self.largest)

@@ -277,11 +277,6 @@ class _MemoryLog:
         payload = b"".join(stream.entries[part].delivery.payload for part in parts)
         return Newest(entry.sequence, payload, writer)
 
-    async def newest_of(self, subject: str) -> tuple[int, bytes] | None:
-        await self._asked(lambda: self._server.read(self._stream))
-        found = await self.newest(subject)
-        return None if found is None else (found.sequence, found.payload)
-
     async def commit(self, subject: str, payload: bytes, *, expected: int) -> int:
         return await commit(self, subject, payload, expected=expected, clock=self._clock)
 
@@ -289,8 +284,13 @@ class _MemoryLog:
         return await self._asked(lambda: self._server.store(self._stream, subject, payload, {}))
 
     async def get(self, subject: str) -> Message | None:
-        entry = (await self._asked(lambda: self._server.read(self._stream))).newest(subject)
-        return None if entry is None else _message(entry)
+        await self._asked(lambda: self._server.read(self._stream))
+        found = await self.newest(subject)
+        return (
+            None
+            if found is None
+            else Message(partition_token(subject), found.sequence, found.payload)
+        )
 
     async def get_sequence(self, sequence: int) -> Message | None:
         stream = await self._asked(lambda: self._server.read(self._stream))

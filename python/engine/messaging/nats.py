@@ -82,7 +82,7 @@ class NatsBroker:
             )
 
         def largest() -> int:
-            """Return the most bytes of a record in one message: an operator's max_payload counts."""
+            """Return the most bytes of a record in one message, as an operator has set it."""
             return max(MAX_RECORD, link.max_payload - 2 * ROOM)
 
         self.link = link

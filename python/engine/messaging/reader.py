@@ -136,7 +136,7 @@ class Reader:
             connection = self._link.connection
             if self._reads_on == connection:
                 try:
-                    until = await self._newest_stored()
+                    until = await self.newest_stored()
                 except (UnansweredError, RefusedError):
                     await self._moved()
                     continue
@@ -149,8 +149,11 @@ class Reader:
             else:
                 await self._moved()
 
-    async def _newest_stored(self) -> int:
-        """Return the sequence of the newest message that the filters match, 0 for none."""
+    async def newest_stored(self) -> int:
+        """Return the sequence of the newest message that the filters match, 0 for none.
+
+        As the stream's leader knows it. Raises UnansweredError or RefusedError.
+        """
         subject = f"$JS.API.STREAM.MSG.GET.{self._stream}"
         requests = (msgspec.json.encode({"last_by_subj": one}) for one in self._filters)
         newest = 0
