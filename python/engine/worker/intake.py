@@ -42,10 +42,14 @@ class Intake:
         self._frames: Follower | None = None
 
     @property
+    def waiting_in_stream(self) -> int:
+        """Return how many frames are stored and have not come yet, as far as is known."""
+        return (self._frames.lag or 0) if self._frames is not None else 0
+
+    @property
     def lag(self) -> int:
         """Return how many frames are stored and not counted in yet, as far as is known."""
-        behind = self._frames.lag if self._frames is not None else None
-        return self.inbox.frames + (behind or 0)
+        return self.inbox.frames + self.waiting_in_stream
 
     async def recover(
         self, inputs: AsyncExitStack, *, new_state: Callable[[], State], bury: Bury, replays: bool

@@ -16,6 +16,7 @@ from engine.fleet.membership import DEAF_S, HEARTBEAT_S, SUSPICION_S, Membership
 from engine.messaging.ports import Broker
 from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
+from engine.worker.load import Load
 from engine.worker.partition import Partition
 from engine.worker.pause import Pause
 from engine.worker.portion import Portion, RecordTooLargeError
@@ -61,6 +62,7 @@ class Worker:
         self._not_before: dict[int, float] = {}  # partition → monotonic
         self._failures: dict[int, int] = {}  # partition → in a row
         self._portions: dict[int, Portion] = {}
+        self._load = Load(worker=name, interval=settings.interval)
         self._beat_at: float | None = None  # monotonic, of the newest heartbeat
         self._taking = asyncio.Semaphore(TAKEN_AT_ONCE)
         self._looking = Pause(clock)
@@ -110,6 +112,9 @@ class Worker:
             "round_ms": round(tally.round_ms, 3),
             "late_rounds": tally.late_rounds,
             "skipped_rounds": tally.skipped_rounds,
+            "overloaded": self._load.is_overloaded,
+            "shed_rounds": tally.shed_rounds,
+            "shed_share": round(self._load.share, 3),
             "decisions": tally.decisions,
             "samples": tally.samples,
             "lag_frames": sum(one.intake.lag for one in self._partitions.values()),
@@ -177,6 +182,8 @@ class Worker:
                 draining=self._looking.is_over,
                 late_rounds=self.tally.late_rounds,
                 skipped_rounds=self.tally.skipped_rounds,
+                shed_rounds=self.tally.shed_rounds,
+                shed_share=round(self._load.share, 3),
                 connection=self._broker.heartbeats.connection,
             )
             self._beat_at = self._clock.monotonic()
@@ -268,6 +275,7 @@ class Worker:
             taking=self._taking,
             moved=self._beating.wake,
             portion=self._portions.setdefault(number, Portion()),
+            load=self._load,
         )
         self._partitions[number] = partition
         task = group.create_task(self._run(partition), name=f"partition {number}")
@@ -297,6 +305,7 @@ class Worker:
             self._wait_before(number)
         finally:
             del self._partitions[number]
+            self._load.forget(number)
             self._beating.wake()
 
     def _wait_before(self, number: int) -> None:
