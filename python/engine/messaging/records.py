@@ -131,6 +131,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool = False
     late_rounds: int = 0  # that took longer than the interval, since the worker's start
     skipped_rounds: int = 0  # that were due and left out because one before them was late
+    shed_rounds: int = 0  # that were left out for those with more at stake
+    shed_share: float = 0.0  # of the work of all rounds that is left out now, 0 to 0.875
+    connection: str = ""  # what the broker calls the connection that it came over
     v: int = 1
 
 

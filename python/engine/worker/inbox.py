@@ -35,6 +35,11 @@ class Inbox:
         return len(self._frames)
 
     @property
+    def newest_frame(self) -> int:
+        """Return the sequence of the newest frame that waits, 0 for none."""
+        return self._frames[-1].sequence if self._frames else 0
+
+    @property
     def is_full(self) -> bool:
         return self.frame_bytes > self.largest
 

@@ -12,6 +12,7 @@ class Tally:
         "round_ms",
         "rounds",
         "samples",
+        "shed_rounds",
         "skipped_rounds",
         "tell_late_at",
     )
@@ -23,4 +24,5 @@ class Tally:
         self.round_ms = 0.0  # of the newest round, due time to commit
         self.tell_late_at = 0.0  # monotonic: when late rounds are spoken of again
         self.late_rounds = 0  # that took longer than the interval
+        self.shed_rounds = 0  # that were left out for those with more at stake
         self.skipped_rounds = 0  # that were due and left out because one before them was late

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from drill.history import History, Stored, figures_of
-from drill.nemesis import Fault
+from drill.faults import Fault
+from drill.history import History, Run, Spread, Stored, figures_of
 from drill.picture import picture
 from engine.messaging.records import Decide, Record, Release, Take
 
@@ -61,16 +61,16 @@ def test_a_partition_given_back_belongs_to_nobody() -> None:
 
 def test_the_figures_leave_a_graceful_handover_out_of_failover() -> None:
     term = Fault(kind="worker_term", at=1.5, over_at=1.6, target="a")
-    figures = figures_of([(1, TAKEN_OVER, [term])])
+    figures = figures_of([Run(1, 0.2, TAKEN_OVER, [term])])
     assert figures.failover_p50_s is None
-    assert figures.failover_by_kind == {"worker_term": (1, 0.5, 0.5)}
+    assert figures.failover_by_kind == {"worker_term": Spread(1, 0.5, 0.5, 0.5)}
 
 
 def test_the_broker_is_back_with_each_partitions_next_round() -> None:
     killed = Fault(kind="broker_kill", at=1.2, over_at=1.75, target="drill")
-    figures = figures_of([(1, TAKEN_OVER, [killed])])
+    figures = figures_of([Run(1, 0.2, TAKEN_OVER, [killed])])
     assert (figures.broker_back_p50_s, figures.broker_back_max_s) == (0.25, 0.25)
-    figures = figures_of([(3, TAKEN_OVER, [killed])])
+    figures = figures_of([Run(3, 0.2, TAKEN_OVER, [killed])])
     assert (figures.server_lost_p50_s, figures.server_lost_max_s) == (0.8, 0.8)
     assert figures.broker_back_p50_s is None
 

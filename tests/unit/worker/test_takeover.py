@@ -199,3 +199,39 @@ async def test_a_snapshot_is_of_a_record_and_of_nothing_that_came_after_it() -> 
     assert after.metrics_sequence == fleet.frames
     assert after.settled_micros == reported
     assert [letter async for letter in fleet.broker.dead_letters.all()] == []
+
+
+async def before_the_next_round(fleet: Fleet, seconds: float) -> float:
+    """Let time pass until the next round is due in so many seconds; return when that is."""
+    await fleet.clock.advance(5)
+    due = (await fleet.rounds())[-1].at_ms / 1000 + 2
+    await fleet.clock.advance(due - seconds - fleet.clock.now())
+    return due
+
+
+async def test_a_round_that_is_about_to_be_due_is_decided_before_the_partition_is_given_back() -> (
+    None
+):
+    fleet = Fleet()
+    await fleet.publish()
+    async with fleet.worker("w1") as one:
+        due = await before_the_next_round(fleet, 0.1)
+        one.partition.stop()
+        await fleet.clock.advance(0.05)
+        assert not one.task.done()
+        await fleet.clock.advance(0.1)
+        assert one.task.done()
+    assert (await fleet.rounds())[-1].at_ms == due * 1000
+    assert isinstance((await fleet.records())[-1], Release)
+
+
+async def test_a_partition_with_time_for_the_next_owner_is_given_back_at_once() -> None:
+    fleet = Fleet()
+    await fleet.publish()
+    async with fleet.worker("w1") as one:
+        due = await before_the_next_round(fleet, 0.5)
+        one.partition.stop()
+        await settle()
+        assert one.task.done()
+    assert (await fleet.rounds())[-1].at_ms == (due - 2) * 1000
+    assert isinstance((await fleet.records())[-1], Release)
