@@ -36,7 +36,7 @@ impl Now {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     /// In one round: what is left, spread over the rounds that are left.
-    a_round: f64,
+    pub(crate) a_round: f64,
     /// 1 % of the budget's share of a round.
     floor: f64,
     /// By now, had the flight's plan been kept from its beginning.
@@ -107,6 +107,11 @@ impl Plan {
             is_day_bound: day_room < room,
             wanted,
             is_due,
+            trust: 0.0,
+            ahead,
+            most: f64::INFINITY,
+            left: self.left,
+            held_by: None,
         }
     }
 }
@@ -131,6 +136,12 @@ impl Campaign {
         silent > STALE_ROUNDS.max(4.0 * self.rhythm.every_rounds)
     }
 
+    /// Returns whether no report came for so long that it says that nothing was spent.
+    pub(crate) fn is_silent(&self, now: &Now) -> bool {
+        let rhythm = &self.rhythm;
+        now.rounds_since(rhythm.heard_at_ms) >= SILENT_ROUNDS.max(2.0 * rhythm.every_rounds)
+    }
+
     /// Moves the multiplier, where there are reports, or where none came for so long that it says
     /// that nothing was spent.
     #[allow(clippy::cast_precision_loss)]
@@ -141,10 +152,10 @@ impl Campaign {
         is_heard: bool,
         (settled, reserved): (Micros, Micros),
         click_micros: f64,
+        trust: f64,
     ) {
+        let is_silent = self.is_silent(now);
         let rhythm = &mut self.rhythm;
-        let is_silent =
-            now.rounds_since(rhythm.heard_at_ms) >= SILENT_ROUNDS.max(2.0 * rhythm.every_rounds);
         if (is_heard || is_silent) && rhythm.rounds > 0.0 {
             let spent = settled.saturating_sub(rhythm.settled);
             let is_cap_used = spent > Micros::ZERO
@@ -160,6 +171,7 @@ impl Campaign {
                 can_rise: rhythm.can_rise,
                 can_fall: rhythm.can_fall,
                 most: most_multiplier(&self.definition),
+                trust,
             });
             (rhythm.planned, rhythm.rounds, rhythm.settled) = (0.0, 0.0, settled);
         }
