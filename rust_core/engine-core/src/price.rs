@@ -55,7 +55,7 @@ impl Campaign {
             .collect();
         let relatives = worth::relatives(&mids);
         let conversions = own().map(|one| &one.watch.conversions);
-        let rates = worth::rates(conversions.zip(relatives.iter().copied()));
+        let rates = worth::rates(&conversions.zip(relatives.iter().copied()));
         (rates, relatives)
     }
 

@@ -320,7 +320,7 @@ impl Book {
         }
     }
 
-    fn money(
+    pub(crate) fn money(
         &self,
         campaign: &Campaign,
         settled: Micros,
