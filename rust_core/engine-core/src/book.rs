@@ -275,6 +275,7 @@ impl Book {
         }
         // The first round with the new definition reports it, whatever it decides.
         campaign.told = None;
+        campaign.solved = None;
         campaign.series = slots;
         campaign.dropped = dropped;
         campaign.definition = definition;

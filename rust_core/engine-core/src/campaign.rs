@@ -5,8 +5,12 @@ use crate::guard::Trail;
 use crate::ledger::{APPLY_DELAY_MS, Account, Evidence, Receipts};
 use crate::money::Micros;
 use crate::pacing::Pacing;
+use crate::shadow::Solved;
+use crate::traffic::Traffic;
 use crate::verdict::{Action, Binding};
+use crate::watch::Watch;
 use crate::window::since;
+use crate::worth::Delays;
 
 /// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +35,7 @@ pub(crate) struct Series {
     pub(crate) recent_spend: f64,
     /// Bid and cap as last reported changed.
     pub(crate) told: (i64, Micros),
+    pub(crate) watch: Watch,
 }
 
 /// A campaign and its state.
@@ -46,6 +51,10 @@ pub(crate) struct Campaign {
     pub(crate) carried: Micros,
     pub(crate) pacing: Pacing,
     pub(crate) rhythm: Rhythm,
+    pub(crate) traffic: Traffic,
+    pub(crate) delays: Delays,
+    /// The price of money as last solved; `None` before the first report.
+    pub(crate) solved: Option<Solved>,
     pub(crate) day_began_ms: i64,
     /// `carried` when the day began; what each series had settled is in its account.
     pub(crate) day_opened: Micros,
@@ -165,6 +174,9 @@ impl Campaign {
             carried: Micros::ZERO,
             pacing: Pacing::default(),
             rhythm: Rhythm::default(),
+            traffic: Traffic::default(),
+            delays: Delays::default(),
+            solved: None,
             day_began_ms: i64::MIN,
             day_opened: Micros::ZERO,
             told: None,

@@ -4,6 +4,7 @@
 //! cost is proportional to the campaigns: each series' forecast comes from its window's sums.
 
 use crate::account;
+use crate::bid::most_multiplier;
 use crate::book::Book;
 use crate::bytes::Writer;
 use crate::campaign::{Campaign, Told};
@@ -13,8 +14,12 @@ use crate::error::CoreError;
 use crate::guard;
 use crate::money::Micros;
 use crate::plan::{Now, Plan, click_micros, reason_to_hold};
+use crate::price::{Money, View};
+use crate::shadow::solve;
 use crate::verdict::{Action, Binding, Outlook, Verdict};
+use crate::watch::Seen;
 use crate::window::since;
+use crate::worth::Rates;
 
 /// Bytes of a campaign's decision.
 pub const DECISION_BYTES: usize = 48;
@@ -27,6 +32,9 @@ const MOST_ROUNDS: f64 = 30.0;
 const FUTURE_MS: u32 = 600_000;
 /// A change of a bid below this part of it is not worth reporting.
 const RESOLUTION: f64 = 0.001;
+
+/// From here on a price of money is rather trusted than not.
+const HALF_TRUST: f64 = 0.5;
 
 /// The decisions of one round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,7 +154,7 @@ impl Book {
         is_heard: bool,
         room: Option<Micros>,
     ) -> Verdict {
-        let outlooks: Vec<Outlook> = campaign
+        let mut outlooks: Vec<Outlook> = campaign
             .series
             .iter()
             .map(|&slot| self.outlook(&campaign.definition, slot, now.at_ms))
@@ -170,6 +178,11 @@ impl Book {
             .or_else(|| is_broke.then_some(Binding::AccountCap));
         if let Some(binding) = holds {
             campaign.rhythm.is_bidding = false;
+            campaign.solved = None;
+            let even = Plan::new(&campaign.definition, now, settled, today, day_ends);
+            let money = self.money(campaign, settled, today, day_ends, &even);
+            let view = campaign.view(&self.series, now, &money);
+            look(&mut outlooks, &view, campaign.pacing.multiplier, 0.0);
             let verdict = decide::hold(&campaign.definition, &outlooks, binding);
             self.apply(campaign, &verdict, settled, now.at_ms);
             return verdict;
@@ -177,18 +190,41 @@ impl Book {
         let plan = Plan::new(&campaign.definition, now, settled, today, day_ends);
         campaign.follow_reports(now, is_heard, settled);
         let is_stale = campaign.is_stale(now);
+        let money = self.money(campaign, settled, today, day_ends, &plan);
+        let view = campaign.view(&self.series, now, &money);
+        let trust = if is_stale { 0.0 } else { view.trust };
         if is_stale {
+            campaign.solved = None;
             campaign.pacing.relax();
         } else {
             let click = click_micros(&campaign.definition, &outlooks);
-            campaign.pace(&plan, now, is_heard, (settled, open), click);
+            campaign.pace(&plan, now, is_heard, (settled, open), click, trust);
+            if is_heard || campaign.is_silent(now) || campaign.solved.is_none() {
+                campaign.solved = Some(solve(&view.lanes, &view.terms));
+            }
+            if let Some(solved) = campaign.solved {
+                let most = most_multiplier(&campaign.definition);
+                let pacing = &mut campaign.pacing;
+                pacing.steer(solved.multiplier, trust, now.rounds, most);
+            }
         }
+        let multiplier = campaign.pacing.multiplier;
+        look(&mut outlooks, &view, multiplier, view.traffic);
         let definition = &campaign.definition;
         let every_rounds = campaign.rhythm.every_rounds;
         let mut purse = plan.purse(definition, now, (settled, reserved), today, every_rounds);
         let is_account_bound = room.is_some_and(|room| room < purse.room);
         purse.room = room.map_or(purse.room, |room| room.min(purse.room));
-        let multiplier = campaign.pacing.multiplier;
+        purse.trust = trust;
+        let limit = view.limit(definition, purse.ahead);
+        purse.most = limit.most;
+        if trust >= HALF_TRUST {
+            purse.is_due = limit.is_due;
+        }
+        purse.held_by = campaign
+            .solved
+            .and_then(|solved| solved.held_by)
+            .map(|held_by| held_by.binding(definition));
         let mut verdict = decide::decide(definition, &outlooks, multiplier, &purse, is_stale);
         verdict.binding = account::reason(verdict.binding, is_account_bound);
         self.apply(campaign, &verdict, settled, now.at_ms);
@@ -211,6 +247,7 @@ impl Book {
             };
         }
         let day_tick = self.tick(day_began);
+        self.learn(campaign, now);
         let future = FUTURE_MS / self.tick_ms;
         for slot in campaign.slots() {
             self.windows.expire(slot, now.tick);
@@ -245,6 +282,70 @@ impl Book {
                 .date_held(now.at_ms, i64::from(self.interval_ms));
         }
         is_heard
+    }
+
+    /// Learns from what was heard since the round before.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    fn learn(&mut self, campaign: &mut Campaign, now: &Now) {
+        let definition = &campaign.definition;
+        let mut seen = Seen {
+            at_ms: now.at_ms,
+            interval_ms: now.interval_ms,
+            rounds: now.rounds,
+            heard_ms: None,
+            every_rounds: campaign.rhythm.every_rounds,
+            traffic: campaign.traffic.profile().at(now.at_ms),
+            flight_ms: (definition.ends_at_ms - definition.starts_at_ms).max(1) as f64,
+        };
+        // What the campaign's series have together is only asked for where one of them has news.
+        let mut rates: Option<Rates> = None;
+        for index in 0..campaign.series.len() + campaign.dropped.len() {
+            let Some(slot) = campaign.slots().nth(index) else {
+                continue;
+            };
+            let newest = self.windows.newest_tick(slot);
+            let Some(series) = self.series.get_mut(slot) else {
+                continue;
+            };
+            seen.heard_ms = newest
+                .filter(|_| series.is_heard)
+                .map(|newest| f64::from(since(now.tick, newest).max(0)) * f64::from(self.tick_ms));
+            let lag_ms = series.watch.lag_ms as i64;
+            let Some(ended) = series.watch.count(&series.account, &seen) else {
+                continue;
+            };
+            let rates = *rates.get_or_insert_with(|| campaign.rates(&self.series).0);
+            let Some(series) = self.series.get_mut(slot) else {
+                continue;
+            };
+            let taught = series.watch.learn(&series.account, &seen, ended, &rates);
+            campaign.delays.learn(&taught.likely);
+            if taught.usual > 0.0 {
+                let at_ms = now.at_ms - lag_ms;
+                campaign.traffic.learn(at_ms, taught.clicks, taught.usual);
+            }
+        }
+    }
+
+    pub(crate) fn money(
+        &self,
+        campaign: &Campaign,
+        settled: Micros,
+        today: Micros,
+        day_ends: i64,
+        plan: &Plan,
+    ) -> Money {
+        let dropped = campaign.dropped.iter();
+        let dropped = dropped.filter_map(|&slot| self.series.get(slot));
+        Money {
+            settled,
+            lost: dropped.fold(Micros::ZERO, |sum, series| {
+                sum.saturating_add(series.account.reserved())
+            }),
+            today,
+            day_ends,
+            a_round: plan.a_round,
+        }
     }
 
     pub(crate) fn day(&self, calendar: u32, at_ms: i64) -> (i64, i64) {
@@ -282,6 +383,10 @@ impl Book {
             last_bid: series.map_or(0, |series| series.bid_micros),
             day_bid: series.map_or(0, |series| series.trail.day_bid),
             is_bid_held: series.is_some_and(|series| series.trail.is_held(definition, at_ms)),
+            held_cvr: 0.0,
+            hoped_cvr: 0.0,
+            unit_bid: 0.0,
+            planned: 0.0,
         }
     }
 
@@ -304,6 +409,7 @@ impl Book {
             let before = series.bid_micros;
             series.trail.note(before, offer.bid_micros, at_ms);
             series.bid_micros = offer.bid_micros;
+            series.watch.note_bid(at_ms, offer.bid_micros);
         }
         let rhythm = &mut campaign.rhythm;
         (rhythm.can_rise, rhythm.can_fall) = (can_rise, can_fall);
@@ -360,6 +466,17 @@ impl Book {
             out.u8(offer.bound_by as u8);
             out.put(&[0; 7]);
         }
+    }
+}
+
+/// Writes what the price of money says of each platform into what is known of it.
+fn look(outlooks: &mut [Outlook], view: &View, multiplier: f64, traffic: f64) {
+    let spends = view.spends(multiplier);
+    let parts = view.unit_bids().zip(&view.held).zip(spends);
+    for (outlook, ((unit_bid, held), spend)) in outlooks.iter_mut().zip(parts) {
+        outlook.unit_bid = unit_bid;
+        (outlook.held_cvr, outlook.hoped_cvr) = (held.mean, held.hoped);
+        outlook.planned = spend * traffic;
     }
 }
 

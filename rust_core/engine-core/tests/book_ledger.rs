@@ -126,7 +126,7 @@ proptest! {
                 prop_assert!(decided.settled + decided.reserved <= daily_cap, "{decided:?}");
             }
             for ((told, spent), wish) in decided.series.iter().zip(&mut spent).zip([first, second]) {
-                let sold = wish.min(told.cap - *spent);
+                let sold = wish.min((told.cap - *spent).max(0));
                 *spent += sold;
                 held.push(Report {
                     series: told.key, tick: common::tick(at_ms), clicks: 5,
@@ -281,7 +281,11 @@ fn a_daily_cap_holds_until_midnight_and_not_longer() {
         at_ms += INTERVAL_MS;
         let mut reports = Vec::new();
         for (told, spent) in decided.series.iter().zip(&mut spent) {
-            let sold = if told.bid > 0 { told.cap - *spent } else { 0 };
+            let sold = if told.bid > 0 {
+                (told.cap - *spent).max(0)
+            } else {
+                0
+            };
             *spent += sold;
             reports.push(Report {
                 series: told.key,
