@@ -42,6 +42,7 @@ class Binding(IntEnum):
     HALTED = 21  # the kill switch, of the fleet or the account
     DAILY_CHANGE = 22
     INFEASIBLE = 23  # constraints that cannot hold together: one has to be relaxed
+    DROPPED = 24  # the campaign's definition names the platform no more
 
 
 class PlatformDecision(msgspec.Struct, frozen=True):

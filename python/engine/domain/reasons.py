@@ -196,6 +196,7 @@ _REASONS: dict[Binding, _Reason] = {
     Binding.HALTED: _plain("the kill switch is on, for the fleet or for its account"),
     Binding.DAILY_CHANGE: _daily_change,
     Binding.INFEASIBLE: _infeasible,
+    Binding.DROPPED: _plain("the campaign names the platform no more"),
 }
 
 _PLATFORM_WORDS: dict[Binding, str] = {
@@ -211,6 +212,7 @@ _PLATFORM_WORDS: dict[Binding, str] = {
     Binding.PACING: "pacing",
     Binding.BUDGET: "budget",
     Binding.ACCOUNT_CAP: "account cap",
+    Binding.DROPPED: "dropped by the campaign",
 }
 
 

@@ -7,7 +7,7 @@ use crate::account;
 use crate::bid::most_multiplier;
 use crate::book::Book;
 use crate::bytes::Writer;
-use crate::campaign::{Campaign, Told};
+use crate::campaign::{Campaign, Series, Told};
 use crate::decide;
 use crate::definition::{Definition, MOST_MICROS};
 use crate::error::CoreError;
@@ -20,6 +20,7 @@ use crate::verdict::{Action, Binding, Outlook, Verdict};
 use crate::watch::Seen;
 use crate::window::since;
 use crate::worth::Rates;
+use std::ops::Range;
 
 /// Bytes of a campaign's decision.
 pub const DECISION_BYTES: usize = 48;
@@ -98,17 +99,20 @@ impl Book {
                 totals.0.saturating_add(settled),
                 totals.1.saturating_add(reserved),
             );
+            let stopped = self.stopped(campaign);
             let is_changed = self.tell(campaign, &verdict, settled, reserved);
             let first = series.bytes.len() / SERIES_DECISION_BYTES;
+            self.write_offers(&mut series, campaign, &verdict);
+            self.write_stopped(&mut series, &stopped);
+            let rows = first..series.bytes.len() / SERIES_DECISION_BYTES;
             write_decision(
                 &mut decisions,
                 campaign,
                 &verdict,
                 (settled, reserved),
-                first,
+                rows,
                 is_changed,
             );
-            self.write_offers(&mut series, campaign, &verdict);
         }
         self.campaigns = campaigns;
         self.decided_at_ms = Some(at_ms);
@@ -411,6 +415,11 @@ impl Book {
             series.bid_micros = offer.bid_micros;
             series.watch.note_bid(at_ms, offer.bid_micros);
         }
+        for &slot in &campaign.dropped {
+            if let Some(series) = self.series.get_mut(slot) {
+                series.account.allot(Micros::ZERO, Micros::ZERO, frames);
+            }
+        }
         let rhythm = &mut campaign.rhythm;
         (rhythm.can_rise, rhythm.can_fall) = (can_rise, can_fall);
         rhythm.reserved = open;
@@ -435,22 +444,45 @@ impl Book {
             reserved,
         );
         let mut is_changed = campaign.told != Some(told);
-        for &slot in &campaign.series {
-            let Some(series) = self.series.get(slot) else {
-                continue;
-            };
+        for series in campaign.slots().filter_map(|slot| self.series.get(slot)) {
             let (bid, cap) = series.told;
             is_changed |= cap != series.account.cap || is_beyond_resolution(bid, series.bid_micros);
         }
         if is_changed {
             campaign.told = Some(told);
-            for &slot in &campaign.series {
+            for slot in campaign.slots() {
                 if let Some(series) = self.series.get_mut(slot) {
                     series.told = (series.bid_micros, series.account.cap);
                 }
             }
         }
         is_changed
+    }
+
+    /// Returns the slots of platforms that the campaign has dropped and that have to be told so, or may
+    /// yet have to be told again: what they may spend by a cap given before is not proven over.
+    fn stopped(&self, campaign: &Campaign) -> Vec<usize> {
+        let is_owed = |series: &Series| {
+            series.account.reserved() > Micros::ZERO || series.told != (0, series.account.cap)
+        };
+        let dropped = campaign.dropped.iter().copied();
+        dropped
+            .filter(|&slot| self.series.get(slot).is_some_and(is_owed))
+            .collect()
+    }
+
+    fn write_stopped(&self, out: &mut Writer, stopped: &[usize]) {
+        for series in stopped.iter().filter_map(|&slot| self.series.get(slot)) {
+            out.u64(series.key);
+            out.i64(0);
+            out.i64(series.account.cap.0);
+            for _ in 0..3 {
+                out.f64(f64::NAN); // nothing is forecast for it
+            }
+            out.f64(0.0);
+            out.u8(Binding::Dropped as u8);
+            out.put(&[0; 7]);
+        }
     }
 
     fn write_offers(&self, out: &mut Writer, campaign: &Campaign, verdict: &Verdict) {
@@ -497,15 +529,15 @@ fn write_decision(
     campaign: &Campaign,
     verdict: &Verdict,
     (settled, reserved): (Micros, Micros),
-    first: usize,
+    rows: Range<usize>,
     is_changed: bool,
 ) {
     out.u64(campaign.definition.key);
     out.i64(settled.0);
     out.i64(reserved.0);
     out.f64(campaign.pacing.multiplier);
-    out.count(first);
-    out.u16(u16::try_from(verdict.offers.len()).unwrap_or(u16::MAX));
+    out.count(rows.start);
+    out.u16(u16::try_from(rows.len()).unwrap_or(u16::MAX));
     out.i16(best_index(verdict));
     out.u8(verdict.action as u8);
     out.u8(verdict.binding as u8);

@@ -44,6 +44,7 @@ pub enum Binding {
     Halted,
     DailyChange,
     Infeasible,
+    Dropped,
 }
 
 impl Binding {
@@ -58,7 +59,7 @@ impl Binding {
 }
 
 /// Names of bindings by code.
-pub const BINDINGS: [&str; 24] = [
+pub const BINDINGS: [&str; 25] = [
     "NONE",
     "NOT_ACTIVE",
     "NOT_STARTED",
@@ -83,6 +84,7 @@ pub const BINDINGS: [&str; 24] = [
     "HALTED",
     "DAILY_CHANGE",
     "INFEASIBLE",
+    "DROPPED",
 ];
 
 /// What is known of one platform when a round is decided.
