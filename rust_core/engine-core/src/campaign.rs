@@ -4,6 +4,7 @@ use crate::definition::Definition;
 use crate::guard::Trail;
 use crate::ledger::{APPLY_DELAY_MS, Account, Evidence, Receipts};
 use crate::money::Micros;
+use crate::outlook::foresight::Foresight;
 use crate::pacing::Pacing;
 use crate::shadow::Solved;
 use crate::traffic::Traffic;
@@ -36,6 +37,8 @@ pub(crate) struct Series {
     /// Bid and cap as last reported changed.
     pub(crate) told: (i64, Micros),
     pub(crate) watch: Watch,
+    /// Its choice of forecasters; `None` while it has too few reports to be worth one.
+    pub(crate) foresight: Option<Box<Foresight>>,
 }
 
 /// A campaign and its state.

@@ -16,6 +16,7 @@ pub mod decide;
 pub mod definition;
 pub mod error;
 pub mod feasible;
+pub mod foresee;
 pub mod forecast;
 pub mod frame;
 pub mod guard;

@@ -241,18 +241,21 @@ impl Book {
         }
         let day_tick = self.tick(day_began);
         self.learn(campaign, now);
+        let mut is_changed: Vec<bool> = Vec::with_capacity(campaign.series.len());
         let future = FUTURE_MS / self.tick_ms;
         for slot in campaign.slots() {
-            self.windows.expire(slot, now.tick);
+            let mut is_emptied = self.windows.expire(slot, now.tick);
             let newest = self.windows.newest_tick(slot);
             if newest.is_some_and(|newest| i64::from(since(newest, now.tick)) > i64::from(future)) {
                 self.windows.clear(slot);
+                is_emptied = true;
             }
             let oldest = self.windows.oldest_tick(slot);
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
             series.forget_receipts_before(oldest);
+            is_changed.push(series.is_heard || is_emptied);
             is_heard |= std::mem::take(&mut series.is_heard);
             let settled = series.account.settled;
             #[allow(clippy::cast_precision_loss)]
@@ -274,6 +277,7 @@ impl Book {
                 .account
                 .date_held(now.at_ms, i64::from(self.interval_ms));
         }
+        self.foresee(campaign, now, &is_changed);
         is_heard
     }
 
@@ -348,16 +352,16 @@ impl Book {
 
     #[allow(clippy::cast_precision_loss)]
     fn outlook(&self, definition: &Definition, slot: usize, at_ms: i64) -> Outlook {
-        let forecast = self.forecast_slot(slot, at_ms);
+        let glance = self.glance(slot, at_ms);
         let series = self.series.get(slot);
         let account = series
             .map(|series| series.account.clone())
             .unwrap_or_default();
         Outlook {
-            cpc_micros: forecast.clamped_cpc_micros().map(|estimate| estimate.value),
-            cvr: forecast.clamped_cvr().map(|estimate| estimate.value),
-            confidence: forecast.confidence.value,
-            clicks: forecast.clicks,
+            cpc_micros: glance.cpc_micros,
+            cvr: glance.cvr,
+            confidence: glance.confidence,
+            clicks: glance.clicks,
             all_clicks: account.clicks,
             all_conversions: account.milliconversions as f64 / 1000.0,
             all_impressions: account.impressions,
