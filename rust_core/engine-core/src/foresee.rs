@@ -68,7 +68,10 @@ impl Book {
         let prospect = view.prospect(foresight.as_deref());
         let (low, high) = held.interval();
         let sums = self.windows.sums(slot);
-        #[allow(clippy::cast_precision_loss, reason = "sums of a window are below 2^53")]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "sums of a window are below 2^53"
+        )]
         let raw_cvr = (sums.clicks > 0)
             .then(|| sums.milliconversions.total as f64 / 1000.0 / sums.clicks as f64);
         Ok(Forecast {
@@ -95,9 +98,12 @@ impl Book {
         let (rates, relatives) = campaign.rates(&self.series);
         let place = campaign.series.iter().position(|&own| own == slot);
         let relative = place.and_then(|place| relatives.get(place));
-        let conversions = self.series.get(slot).map_or_else(Conversions::default, |one| {
-            one.watch.conversions_now(&one.account, &rates)
-        });
+        let conversions = self
+            .series
+            .get(slot)
+            .map_or_else(Conversions::default, |one| {
+                one.watch.conversions_now(&one.account, &rates)
+            });
         let relative = relative.copied().unwrap_or(1.0);
         worth::held(&conversions, relative, &rates, &campaign.delays)
     }
@@ -120,7 +126,10 @@ impl Book {
             let (rates, relatives) = told.get_or_insert_with(|| campaign.rates(&self.series));
             let relative = relatives.get(index).copied().unwrap_or(1.0);
             let held = worth::held(&one.watch.conversions, relative, rates, &campaign.delays);
-            let mut foresight = self.series.get_mut(slot).and_then(|one| one.foresight.take());
+            let mut foresight = self
+                .series
+                .get_mut(slot)
+                .and_then(|one| one.foresight.take());
             let Some(one) = self.series.get(slot) else {
                 continue;
             };
@@ -138,7 +147,10 @@ impl Book {
 
     /// Returns what a decision asks of a series.
     pub(crate) fn glance(&self, slot: usize, at_ms: i64) -> Glance {
-        let foresight = self.series.get(slot).and_then(|one| one.foresight.as_deref());
+        let foresight = self
+            .series
+            .get(slot)
+            .and_then(|one| one.foresight.as_deref());
         match foresight {
             Some(foresight) => foresight.glance(self.tick(at_ms)),
             None => self.bare_view(slot, at_ms).glance(),
@@ -163,7 +175,10 @@ impl Book {
         }
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "counts and bids are at most 2^53")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "counts and bids are at most 2^53"
+    )]
     fn forecast_view(
         &self,
         campaign: &Campaign,

@@ -7,12 +7,13 @@ use crate::account;
 use crate::bid::most_multiplier;
 use crate::book::Book;
 use crate::bytes::Writer;
-use crate::campaign::{Campaign, Told};
+use crate::campaign::{Campaign, Series, Told};
 use crate::decide;
 use crate::definition::{Definition, MOST_MICROS};
 use crate::error::CoreError;
 use crate::guard;
 use crate::money::Micros;
+use crate::outlook::condition::Condition;
 use crate::plan::{Now, Plan, click_micros, reason_to_hold};
 use crate::price::{Money, View};
 use crate::shadow::solve;
@@ -454,7 +455,8 @@ impl Book {
             out.f64(offer.roi_micros);
             out.f64(offer.confidence);
             out.u8(offer.bound_by as u8);
-            out.put(&[0; 7]);
+            out.u8(series.map_or(Condition::Thin, Series::condition) as u8);
+            out.put(&[0; 6]);
         }
     }
 }

@@ -83,7 +83,9 @@ impl Watch {
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn conversions_now(&self, account: &Account, rates: &Rates) -> Conversions {
         let clicks = account.clicks.saturating_sub(self.clicks) as f64;
-        let new = account.milliconversions.saturating_sub(self.milliconversions) as f64;
+        let new = account
+            .milliconversions
+            .saturating_sub(self.milliconversions) as f64;
         let mut conversions = self.conversions;
         conversions.learn(clicks, new / 1000.0, 0.0, rates);
         conversions

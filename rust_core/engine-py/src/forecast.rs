@@ -1,7 +1,7 @@
 //! Forecasts, as frozen Python objects.
 
-use engine_core::foresee as book;
 use engine_core::forecast as window;
+use engine_core::foresee as book;
 use engine_core::outlook::choice::{METHOD_NAMES, Method};
 use engine_core::outlook::condition::CONDITIONS;
 use engine_core::outlook::foresight::Expected;

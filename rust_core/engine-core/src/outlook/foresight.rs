@@ -63,7 +63,6 @@ pub(crate) struct Glance {
     pub(crate) cvr: Option<f64>,
     pub(crate) confidence: f64,
     pub(crate) clicks: u64,
-    pub(crate) condition: Condition,
 }
 
 /// What is expected of a series' next report.
@@ -153,7 +152,9 @@ impl View<'_> {
         let Reading { cpc, cvr, grounds } = reading;
         let next = grounds.newest.wrapping_add(grounds.cadence);
         let next_ms = self.ms_of(next);
-        let says = season.map(|season| season.says(next_ms)).unwrap_or_default();
+        let says = season
+            .map(|season| season.says(next_ms))
+            .unwrap_or_default();
         let unit = f64::from(self.unit_micros);
         let of = |line: &Option<Line>, unit: f64, season, model| Candidates {
             level: line.map(|line| line.mean() * unit),
@@ -163,7 +164,10 @@ impl View<'_> {
         };
         // The first sample's stretch began about a cadence before it ended.
         let covered = f64::from(grounds.span) + f64::from(grounds.cadence);
-        #[allow(clippy::cast_precision_loss, reason = "clicks of a window are below 2^38")]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "clicks of a window are below 2^38"
+        )]
         let traffic = grounds.clicks as f64 / self.hours(covered);
         [
             of(cpc, unit, says.cpc_micros, self.model.cpc_micros),
@@ -180,7 +184,9 @@ impl View<'_> {
     pub(crate) fn prospect(&self, foresight: Option<&Foresight>) -> Prospect {
         let reading = self.read();
         let [cpc, cvr, traffic] = match foresight {
-            Some(foresight) => [&foresight.cpc, &foresight.cvr, &foresight.traffic].map(Clone::clone),
+            Some(foresight) => {
+                [&foresight.cpc, &foresight.cvr, &foresight.traffic].map(Clone::clone)
+            }
             None => self.young(&reading),
         };
         let next = reading.grounds.newest.wrapping_add(reading.grounds.cadence);
@@ -188,7 +194,9 @@ impl View<'_> {
         let cpc_line = line(reading.cpc, f64::from(self.unit_micros));
         let cvr_line = line(reading.cvr, 1.0);
         Prospect {
-            cpc_micros: cpc.predict().map(|chosen| expected(&chosen, cpc_line, f64::INFINITY)),
+            cpc_micros: cpc
+                .predict()
+                .map(|chosen| expected(&chosen, cpc_line, f64::INFINITY)),
             cvr: cvr.predict().map(|chosen| expected(&chosen, cvr_line, 1.0)),
             clicks_an_hour: traffic
                 .predict()
@@ -222,7 +230,6 @@ impl View<'_> {
             cvr: reading.cvr.map(|line| line.mean()),
             confidence: reading.grounds.confidence(self.tick).value,
             clicks: reading.grounds.clicks,
-            condition: Condition::Thin,
         }
     }
 }
@@ -236,7 +243,9 @@ fn expected(chosen: &Chosen, line: Option<Estimate>, most: f64) -> Expected {
         mut high,
         method,
     } = *chosen;
-    if high.is_infinite() && let Some(line) = line {
+    if high.is_infinite()
+        && let Some(line) = line
+    {
         let half = (line.high - line.low) / 2.0;
         (low, high) = ((value - half).max(0.0), value + half);
     }
@@ -297,6 +306,10 @@ impl Foresight {
         self.bid_micros = bid_micros;
     }
 
+    pub(crate) fn condition(&self) -> Condition {
+        self.condition
+    }
+
     pub(crate) fn bid_micros(&self) -> i64 {
         self.bid_micros
     }
@@ -307,7 +320,6 @@ impl Foresight {
             cvr: self.cvr.predict().map(|chosen| chosen.value),
             confidence: self.grounds.confidence(tick).value,
             clicks: self.grounds.clicks,
-            condition: self.condition,
         }
     }
 
@@ -322,7 +334,9 @@ impl Foresight {
             return;
         }
         // A window that began anew, its clock set back, has nothing of before.
-        let known = self.newest.filter(|&known| since(grounds.newest, known) >= 0);
+        let known = self
+            .newest
+            .filter(|&known| since(grounds.newest, known) >= 0);
         self.newest = Some(grounds.newest);
         let Some(known) = known else {
             return;
@@ -346,8 +360,10 @@ impl Foresight {
         self.waiting.add(&new);
         if self.waiting.clicks > 0.0 {
             let came = std::mem::take(&mut self.waiting);
-            self.cpc.observe(came.spend_micros / came.clicks, came.clicks);
-            self.cvr.observe(came.conversions / came.clicks, came.clicks);
+            self.cpc
+                .observe(came.spend_micros / came.clicks, came.clicks);
+            self.cvr
+                .observe(came.conversions / came.clicks, came.clicks);
             let next = grounds.newest.wrapping_add(grounds.cadence);
             let (at_ms, next_ms) = (view.ms_of(grounds.newest), view.ms_of(next));
             self.season.count(at_ms, next_ms, &came, view.usual_cvr);
@@ -389,5 +405,10 @@ impl Foresight {
 fn course(view: &View<'_>, reading: &Reading) -> Option<Course> {
     let weighted = view.windows.header(view.slot)?.weighted();
     let grounds = &reading.grounds;
-    Course::of(reading.cpc.as_ref()?, weighted, grounds.clicks, grounds.span)
+    Course::of(
+        reading.cpc.as_ref()?,
+        weighted,
+        grounds.clicks,
+        grounds.span,
+    )
 }

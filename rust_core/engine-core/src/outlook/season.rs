@@ -108,7 +108,10 @@ impl Season {
         }
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "seven digits of a rate are enough")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "seven digits of a rate are enough"
+    )]
     fn tell(&mut self, usual_cvr: f64) {
         let open = &self.open;
         if open.clicks < LEAST_CLICKS {
@@ -117,8 +120,8 @@ impl Season {
         self.is_told = true;
         let cpc = open.spend_micros / open.clicks;
         let usual = usual_cvr.clamp(LEAST, 1.0);
-        let cvr = (open.conversions + PRIOR_CONVERSIONS)
-            / (open.clicks + PRIOR_CONVERSIONS / usual);
+        let cvr =
+            (open.conversions + PRIOR_CONVERSIONS) / (open.clicks + PRIOR_CONVERSIONS / usual);
         let told = (self.hour, [cpc as f32, cvr as f32]);
         match &mut self.knows {
             Knows::Enough(forecaster) => say(forecaster, &told),
@@ -130,7 +133,9 @@ impl Season {
                 if hours.len() >= DAY
                     && let Ok(mut forecaster) = SeasonalForecaster::new(2, &[1], LEAST)
                 {
-                    hours.iter().for_each(|told| say(&mut forecaster, told));
+                    for told in hours.iter() {
+                        say(&mut forecaster, told);
+                    }
                     self.knows = Knows::Enough(Box::new(forecaster));
                 }
             }
