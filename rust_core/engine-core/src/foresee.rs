@@ -209,3 +209,64 @@ fn hear(foresight: &mut Option<Box<Foresight>>, view: &View<'_>) {
         None => *foresight = Foresight::begin(view).map(Box::new),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+    use crate::outlook::seasonal::SeasonalForecaster;
+    use crate::window::{Header, Sample, Windows};
+
+    fn view(windows: &Windows, tick: u32) -> View<'_> {
+        View {
+            windows,
+            slot: 0,
+            key: 7,
+            at_ms: 1_700_000_000_000 + i64::from(tick),
+            tick,
+            tick_ms: 1,
+            interval_ms: 2000,
+            unit_micros: 100,
+            model: Model::default(),
+            bid_micros: 0,
+            usual_cvr: 0.02,
+        }
+    }
+
+    #[test]
+    fn a_series_of_few_reports_keeps_no_forecaster_and_one_of_less_than_a_day_no_season() {
+        let mut windows = Windows::new(64).unwrap();
+        windows.add();
+        let mut foresight = None;
+        let mut lacks = Vec::new();
+        for hour in 1..=60 {
+            let sample = Sample {
+                tick: hour * 3_600_000,
+                clicks: 20,
+                milliconversions: 1000,
+                spend_units: 9000 + hour,
+            };
+            windows.push(0, sample).unwrap();
+            hear(&mut foresight, &view(&windows, sample.tick));
+            lacks.push(match &foresight {
+                None => "a choice",
+                Some(foresight) if foresight.has_season() => "nothing",
+                Some(_) => "a season",
+            });
+        }
+        assert!(lacks[..7].iter().all(|&lack| lack == "a choice"));
+        assert!(lacks[7..31].iter().all(|&lack| lack == "a season"));
+        assert!(lacks[31..].iter().all(|&lack| lack == "nothing"));
+    }
+
+    #[test]
+    fn a_young_series_takes_less_than_two_kilobytes_in_all() {
+        // Its window, itself, and its receipts while there are eight; its campaign is another's.
+        let window = size_of::<Header>() + 64 * size_of::<Sample>();
+        let young = window + size_of::<Series>() + 8 * size_of::<crate::ledger::Receipt>();
+        assert!(young <= 1900, "{young}");
+        assert!(size_of::<Foresight>() <= 800, "{}", size_of::<Foresight>());
+        assert!(size_of::<SeasonalForecaster>() <= 200);
+    }
+}

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::float_cmp,
     clippy::cast_precision_loss,
@@ -98,8 +99,8 @@ impl Slow {
         for one in &self.judged {
             if let Some(said) = one.said[method] {
                 let error = (one.actual - said).abs();
-                let lost = if self.is_square { error * error } else { error };
-                loss = 0.99 * loss + one.weight * lost;
+                let term = if self.is_square { error * error } else { error };
+                loss = 0.99 * loss + one.weight * term;
                 weights = 0.99 * weights + one.weight;
             }
         }
@@ -107,7 +108,7 @@ impl Slow {
     }
 
     fn observe(&mut self, actual: f64, weight: f64) {
-        let said = std::mem::replace(&mut self.said, [None; 5]);
+        let said = std::mem::take(&mut self.said);
         self.judged.push(Judged {
             said,
             actual,
@@ -116,6 +117,10 @@ impl Slow {
         let average = self.faded(0.75, |one| Some(one.weight * one.actual))
             / self.faded(0.75, |one| Some(one.weight));
         self.said[2] = Some(average);
+        let events = self.faded(0.99, |one| Some(one.weight * one.actual));
+        if self.is_square && events < 10.0 {
+            return;
+        }
         let usual = self.faded(0.99, |one| Some(one.weight)) / self.faded(0.99, |_| Some(1.0));
         let tried = |method: usize| self.loss(method).filter(|&(_, seen)| seen >= 8.0 * usual);
         let mut best: Option<(usize, f64)> = None;
@@ -315,12 +320,12 @@ fn what_is_forecast_is_what_a_slow_recount_of_all_that_was_said_and_came_chooses
         for step in 0..160_i64 {
             let at_ms = START_MS + 2000 * step;
             let mut reports = Vec::new();
-            for part in 0..dice.below(4) as i64 {
+            for part in 0..dice.below(4).cast_signed() {
                 // One in nine restates, or comes late.
                 let is_old = dice.below(9) == 0 && !all.is_empty();
                 let ended = if is_old {
                     all[all.len() - 1 - dice.below(all.len().min(12) as u64) as usize]
-                        - 250 * dice.below(2) as i64
+                        - 250 * dice.below(2).cast_signed()
                 } else {
                     at_ms - 1500 + 500 * part
                 };

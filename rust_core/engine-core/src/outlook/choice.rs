@@ -12,6 +12,8 @@ const RECENT: f64 = 0.75;
 /// this share of what the method in use loses: methods of equal worth are not swapped back and forth.
 const LEAST_SEEN: f64 = 8.0;
 const CLEARLY_LESS: f64 = 0.9;
+/// Counts so few decide nothing: while nothing has converted, whoever says 0 never errs.
+const LEAST_EVENTS: f64 = 10.0;
 /// What is taken for a rate; its square, times any weight, is far from the end of the doubles.
 const MOST: f64 = 1e15;
 const METHODS: usize = 5;
@@ -86,7 +88,7 @@ pub struct Chosen {
     pub method: Method,
 }
 
-/// The choice for one rate of one series: 184 bytes, moved in constant time.
+/// The choice for one rate of one series: 192 bytes, moved in constant time.
 ///
 /// A round first tells it what was observed, then what the methods say of the next observation. In
 /// between `predict` is free: nothing is computed until an input changes.
@@ -114,8 +116,8 @@ pub struct Choice {
     in_use: Method,
     /// Σ w·λ^age and Σ w·λ^age·rate of the moving average; the mean weight of observations.
     average: [f64; 2],
-    /// Σ λ^age and Σ w·λ^age: their quotient is the usual weight.
-    usual: [f64; 2],
+    /// Σ λ^age and Σ w·λ^age, whose quotient is the usual weight; and Σ w·λ^age·rate: what was counted.
+    usual: [f64; 3],
     /// Σ w·λ^age·loss, and Σ w·λ^age, of each method.
     losses: [f64; METHODS],
     judged: [f64; METHODS],
@@ -126,7 +128,7 @@ pub struct Choice {
 
 impl Choice {
     /// How many bytes `to_bytes` gives.
-    pub const BYTES: usize = 8 * (4 + 3 * METHODS + 3) + 2;
+    pub const BYTES: usize = 8 * (5 + 3 * METHODS + 3) + 2;
 
     /// Returns the choice before anything is known. It begins with the method given: the level where
     /// none is known to be better, which varies least.
@@ -136,7 +138,7 @@ impl Choice {
             judge,
             in_use: first,
             average: [0.0; 2],
-            usual: [0.0; 2],
+            usual: [0.0; 3],
             losses: [0.0; METHODS],
             judged: [0.0; METHODS],
             said: [f64::NAN; METHODS],
@@ -167,9 +169,10 @@ impl Choice {
             *loss = KEPT * *loss + weight * lost;
             *judged = KEPT * *judged + weight;
         }
-        let [count, weights] = &mut self.usual;
+        let [count, weights, events] = &mut self.usual;
         *count = KEPT * *count + 1.0;
         *weights = KEPT * *weights + weight;
+        *events = KEPT * *events + weight * actual;
         let [weights, total] = &mut self.average;
         *weights = RECENT * *weights + weight;
         *total = RECENT * *total + weight * actual;
@@ -270,6 +273,10 @@ impl Choice {
     }
 
     fn choose(&mut self) {
+        let [.., events] = self.usual;
+        if self.judge == Judge::Square && events < LEAST_EVENTS {
+            return;
+        }
         let needed = LEAST_SEEN * self.usual_weight().unwrap_or(0.0);
         let is_tried = |method| number(&self.judged, method) >= needed;
         let Some(best) = self.best(is_tried) else {
@@ -301,7 +308,7 @@ impl Choice {
     }
 
     fn usual_weight(&self) -> Option<f64> {
-        let [count, weights] = self.usual;
+        let [count, weights, _] = self.usual;
         (count > 0.0).then(|| weights / count)
     }
 

@@ -310,6 +310,11 @@ impl Foresight {
         self.condition
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_season(&self) -> bool {
+        self.season.is_known()
+    }
+
     pub(crate) fn bid_micros(&self) -> i64 {
         self.bid_micros
     }

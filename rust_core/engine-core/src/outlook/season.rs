@@ -97,6 +97,11 @@ impl Season {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_known(&self) -> bool {
+        matches!(self.knows, Knows::Enough(_))
+    }
+
     /// A stretch belongs to the hour that it ends in, its last instant included.
     fn hour_of(&self, at_ms: i64) -> i64 {
         (at_ms - self.phase_ms - 1).div_euclid(HOUR_MS)
