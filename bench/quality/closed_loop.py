@@ -232,7 +232,7 @@ def scenarios(seeds: Sequence[int]) -> list[Scenario]:
     """Return the runs of the comparison: short and long flights, a day in a minute or in life."""
     return [
         Scenario(seed, duration, day)
-        for duration, day in ((60.0, 60.0), (300.0, 300.0), (1800.0, 1800.0), (1800.0, 86_400.0))
+        for duration, day in ((30.0, 30.0), (60.0, 60.0), (300.0, 300.0), (1800.0, 1800.0), (1800.0, 86_400.0))
         for seed in seeds
     ]
 

@@ -23,7 +23,6 @@ __all__ = [
     "Ingested",
     "Plan",
     "Planner",
-    "ResponseCurve",
     "Round",
     "SeasonalForecaster",
     "Window",
@@ -372,40 +371,9 @@ class Planner:
     def restate(
         self, platform: int, opportunities: float, conversions: float, spend_micros: int
     ) -> None: ...
-    def set_response(self, platform: int, curve: ResponseCurve | None) -> None: ...
     def set_budget(self, budget_micros: int) -> None: ...
     def snapshot(self) -> bytes: ...
     @staticmethod
     def restore(history: History | None, snapshot: Buffer) -> Planner: ...
     @property
     def platforms(self) -> int: ...
-
-@final
-class ResponseCurve:
-    """What bids bring and cost where only clicks and spend at the bids in force are seen.
-
-    Log clicks per opportunity and log CPC are lines over log bid, ridge towards a platform's prior,
-    that never fall; older observations are forgotten. Money in units.
-    """
-
-    def __new__(
-        cls,
-        *,
-        bid: float,
-        click_rate: float,
-        cpc: float,
-        click_slope: float = 1.0,
-        cpc_slope: float = 0.8,
-        weight: float = 10.0,
-    ) -> ResponseCurve:
-        """Return the curve of a prior: what a usual bid brings, and by which powers of the bid."""
-    def observe(self, bid: float, opportunities: float, clicks: float, spend: float) -> None:
-        """Count in what a bid brought over a stretch of time."""
-    def click_rate(self, bid: float) -> float:
-        """Return expected clicks per opportunity."""
-    def cpc(self, bid: float) -> float:
-        """Return the expected CPC, at most the bid."""
-    def uncertainty(self, bid: float) -> tuple[float, float]:
-        """Return the standard deviations of the logarithms of click rate and CPC."""
-    def landscape(self) -> tuple[bytes, bytes]:
-        """Return expected clicks and cost of one opportunity at every bid of the lattice, <f8."""

@@ -9,8 +9,10 @@ use crate::verdict::{Binding, Offer, Outlook, Purse, Standing};
 /// What a platform is given that has not shown yet that it spends, in clicks at the bid.
 const FEW_CLICKS: f64 = 4.0;
 /// Where the price of money is trusted: times what is planned, and so many clicks at the bid.
-const TIMES_PLANNED: f64 = 2.0;
+const TIMES_PLANNED: f64 = 3.0;
 const SOME_CLICKS: f64 = 3.0;
+/// And at most so many times what was lately spent, beside as many clicks.
+const MOST_GROWTH: f64 = 3.0;
 /// Who has lately spent so many clicks' worth tries a platform that sells nothing with at most such a
 /// part of what is left.
 const THICK_CLICKS: f64 = 5.0;
@@ -34,7 +36,7 @@ pub(crate) fn allot(
         outlooks,
         standings,
         wanted,
-        purse.is_due,
+        purse.is_due && purse.is_planned,
     );
     let parts = steered(offers, outlooks, parts, purse, is_poor);
     let mut asked: Vec<i64> = Vec::with_capacity(offers.len());
@@ -111,7 +113,10 @@ fn steered(
         } else {
             0.0
         };
-        *part += ((planned + few).min(1e15) - *part) * purse.trust;
+        // What is planned may be wrong: it grows from what was truly spent.
+        let most = MOST_GROWTH * outlook.recent_spend + SOME_CLICKS * click;
+        let steered = (planned + few).min(most).min(1e15);
+        *part += (steered - *part) * purse.trust;
     }
     steered
 }

@@ -14,6 +14,8 @@ const STALE_ROUNDS: f64 = 15.0;
 const SILENT_ROUNDS: f64 = 3.0;
 /// Allotments reach this many rounds beyond the next report: it is on its way while more is spent.
 const ROUNDS_AHEAD: f64 = 2.0;
+/// But in a short flight no further than this part of it: all of it might be spent at once.
+const PART_AHEAD: f64 = 0.1;
 
 /// The time of a round, and what follows from it.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +46,7 @@ pub(crate) struct Plan {
     /// A round's share of the whole budget.
     share: f64,
     left: f64,
+    flight_rounds: f64,
 }
 
 #[allow(clippy::cast_precision_loss)] // money and times are at most 2^53 here
@@ -73,6 +76,7 @@ impl Plan {
             due: budget * (passed_ms / flight_ms).clamp(0.0, 1.0),
             share,
             left,
+            flight_rounds: flight_ms / now.interval_ms,
         }
     }
 
@@ -90,7 +94,10 @@ impl Plan {
         } else {
             Micros(definition.daily_cap_micros).left_after(today.saturating_add(reserved))
         };
-        let ahead = (ROUNDS_AHEAD + every_rounds).max(now.rounds);
+        let least = 1.0 + every_rounds;
+        let ahead = (ROUNDS_AHEAD + every_rounds)
+            .min((PART_AHEAD * self.flight_rounds).max(least))
+            .max(now.rounds);
         let most = if definition.strategy == Strategy::EvenPacing {
             1.2
         } else {
@@ -106,6 +113,7 @@ impl Plan {
             room: room.min(day_room),
             is_day_bound: day_room < room,
             wanted,
+            is_planned: is_due,
             is_due,
             trust: 0.0,
             ahead,

@@ -13,7 +13,7 @@ use crate::shadow::{Lane, Terms};
 use crate::worth::{self, Held, Rates};
 
 /// Clicks known that make an answer half trusted.
-const HALF_TRUSTED_CLICKS: f64 = 10.0;
+const HALF_TRUSTED_CLICKS: f64 = 4.0;
 /// Before any clicks, this part of a bid at a multiplier of 1 is held to win half of them.
 const USUAL_PART: f64 = 0.37;
 /// Clicks that the campaign's impressions per click weigh against a platform's own.
@@ -55,7 +55,7 @@ impl Campaign {
             .collect();
         let relatives = worth::relatives(&mids);
         let conversions = own().map(|one| &one.watch.conversions);
-        let rates = worth::rates(conversions.zip(relatives.iter().copied()));
+        let rates = worth::rates(&conversions.zip(relatives.iter().copied()));
         (rates, relatives)
     }
 
@@ -199,25 +199,41 @@ fn shown_per_click(campaign: &Campaign, series: &[Series]) -> f64 {
 }
 
 /// Where the price of money is trusted, allotments are at most so many times what is left for their
-/// rounds, and in sum within so many times what traffic so far makes due.
+/// rounds, and in sum so little ahead of what traffic so far makes due: the budget times such a part of
+/// p·(1 − p), p being the part of the flight's traffic by then. So nothing is ahead at the end.
 const MOST_TIMES_PACE: f64 = 2.0;
-const MOST_TIMES_DUE: (f64, f64) = (1.2, 1.05);
+const AHEAD_OF_DUE: f64 = 0.25;
+const AHEAD_OF_EVEN: f64 = 0.05;
+
+/// What allotments may come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Limit {
+    /// The most to have reserved, in micros.
+    pub(crate) most: f64,
+    /// Whether that is more than a probe.
+    pub(crate) is_due: bool,
+}
 
 impl View {
     /// Returns the most to have reserved for some rounds of such a traffic (relative to usual).
-    pub(crate) fn most_reserved(&self, definition: &Definition, ahead: f64, traffic: f64) -> f64 {
+    pub(crate) fn limit(&self, definition: &Definition, ahead: f64, traffic: f64) -> Limit {
         let terms = &self.terms;
         let all_rounds = self.passed + terms.rounds;
         let coming = ahead * traffic;
         let budget = terms.left + terms.spent;
-        let times = if definition.strategy == Strategy::EvenPacing {
-            MOST_TIMES_DUE.1
+        let slack = if definition.strategy == Strategy::EvenPacing {
+            AHEAD_OF_EVEN
         } else {
-            MOST_TIMES_DUE.0
+            AHEAD_OF_DUE
         };
-        let due = times * budget * (self.passed + coming) / all_rounds - terms.spent;
+        let part = ((self.passed + coming) / all_rounds).min(1.0);
+        let due = budget * (part + slack * part * (1.0 - part)) - terms.spent;
         let pace = terms.left * coming / terms.rounds;
-        (MOST_TIMES_PACE * pace).min(due).max(0.01 * pace)
+        let probe = 0.01 * pace;
+        Limit {
+            most: (MOST_TIMES_PACE * pace).min(due).max(probe),
+            is_due: due > probe,
+        }
     }
 
     /// Returns what each platform is expected to spend in a round of usual traffic.

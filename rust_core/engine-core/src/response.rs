@@ -281,6 +281,7 @@ fn place(charged: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Twenty stretches at a bid in a second-price market whose prices are around `mid`.
     fn taught(bid: f64, mid: f64, is_first: bool) -> Response {
@@ -311,9 +312,9 @@ mod tests {
             let curve = taught(bid, mid, false).curve(13.0, 1.0);
             let half = curve.at(mid).0;
             assert!((half - 10.0).abs() < 1.0, "{half} of 20 won at the middle");
-            assert_eq!(
-                curve.shade(bid),
-                0.0,
+            let shaded = curve.shade(bid).abs();
+            assert!(
+                shaded < 1e-12,
                 "the truth is bid where the price beaten is paid"
             );
         }
@@ -335,7 +336,6 @@ mod tests {
             .collect();
         for (one, next) in answers.iter().zip(answers.iter().skip(1)) {
             assert!(next.0 >= one.0 && next.1 >= one.1);
-            // Each click costs more than the ones before: the answer is its own concave hull.
         }
     }
 
@@ -345,5 +345,64 @@ mod tests {
             assert!((place(charged) - x).abs() < 1e-9);
         }
         assert_eq!((place(2.0), place(0.0)), (-FURTHEST, FURTHEST));
+    }
+
+    fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
+        let one = (
+            0.0..30.0_f64,
+            0.0..1e4_f64,
+            0..1000_u32,
+            0.0..1.6_f64,
+            any::<bool>(),
+        );
+        let stretch = one.prop_map(|(bid, rounds, clicks, charged, is_stopped)| Stretch {
+            bid,
+            rounds,
+            clicks: f64::from(clicks),
+            spend_micros: f64::from(clicks) * charged * exp(bid),
+            is_stopped,
+        });
+        prop::collection::vec(stretch, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_reported_more_is_never_less(
+            stretches in stretches(), bids in prop::collection::vec(0.0..30.0_f64, 2..20),
+        ) {
+            let mut response = Response::default();
+            for stretch in &stretches {
+                prop_assert!(response.learn(stretch) >= 0.0);
+            }
+            let curve = response.curve(13.0, 1.0);
+            // With an exponent below 0, which only those that charge what is bid have, a share may
+            // fall, and then the price must not buy there.
+            prop_assume!(curve.exponent >= 0.0);
+            let mut bids = bids;
+            bids.sort_by(f64::total_cmp);
+            let answers: Vec<(f64, f64)> = bids.iter().map(|&bid| curve.at(bid)).collect();
+            for (one, next) in answers.iter().zip(answers.iter().skip(1)) {
+                prop_assert!(one.0.is_finite() && one.1.is_finite() && one.0 >= 0.0);
+                prop_assert!(next.0 >= one.0 && next.1 >= one.1 * (1.0 - 1e-12));
+            }
+            for bid in bids {
+                let (clicks, spend) = curve.at(bid);
+                let tail = 1e-5 * curve.rate * curve.price; // where the table ends
+                prop_assert!(spend <= clicks * exp(bid) * 1.01 + tail, "no click above its bid");
+                prop_assert!((0.0..1.2).contains(&curve.shade(bid)));
+            }
+        }
+
+        #[test]
+        fn what_was_learned_survives_a_snapshot(stretches in stretches()) {
+            let mut response = Response::default();
+            for stretch in &stretches {
+                response.learn(stretch);
+            }
+            let mut out = Writer::default();
+            response.write(&mut out);
+            let read = Response::read(&mut Reader::new(&out.bytes));
+            prop_assert_eq!(read, Some(response));
+        }
     }
 }

@@ -33,6 +33,9 @@ const FUTURE_MS: u32 = 600_000;
 /// A change of a bid below this part of it is not worth reporting.
 const RESOLUTION: f64 = 0.001;
 
+/// From here on a price of money is rather trusted than not.
+const HALF_TRUST: f64 = 0.5;
+
 /// The decisions of one round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Round {
@@ -214,7 +217,11 @@ impl Book {
         let is_account_bound = room.is_some_and(|room| room < purse.room);
         purse.room = room.map_or(purse.room, |room| room.min(purse.room));
         purse.trust = trust;
-        purse.most = view.most_reserved(definition, purse.ahead, traffic);
+        let limit = view.limit(definition, purse.ahead, traffic);
+        purse.most = limit.most;
+        if trust >= HALF_TRUST {
+            purse.is_due = limit.is_due;
+        }
         purse.held_by = campaign
             .solved
             .and_then(|solved| solved.held_by)
@@ -318,7 +325,7 @@ impl Book {
         }
     }
 
-    fn money(
+    pub(crate) fn money(
         &self,
         campaign: &Campaign,
         settled: Micros,

@@ -12,8 +12,6 @@ use crate::verdict::Binding;
 
 /// Halvings of the interval that the price is looked for in: it is then known to 1e-5.
 const HALVINGS: u32 = 20;
-/// Points of a front.
-const POINTS: u32 = 33;
 /// Prices that a soft goal looks at.
 const LOOKS: u32 = 16;
 /// A campaign that is over its goal already bids on at this part of what a click is worth: what it
@@ -82,15 +80,11 @@ impl Holds {
         }
     }
 
-    /// Returns what a snapshot's number means, 0 being nothing; `None` where it means nothing at all.
-    pub(crate) fn of(code: u8) -> Option<Option<Self>> {
-        match code {
-            0 => Some(None),
-            1 => Some(Some(Self::Budget)),
-            2 => Some(Some(Self::DailyCap)),
-            3 => Some(Some(Self::Goal)),
-            _ => None,
-        }
+    /// Returns what a snapshot's number means.
+    pub(crate) fn of(code: u8) -> Option<Self> {
+        [Self::Budget, Self::DailyCap, Self::Goal]
+            .into_iter()
+            .find(|holds| holds.code() == code)
     }
 
     pub(crate) fn binding(self, definition: &Definition) -> Binding {
@@ -116,7 +110,7 @@ impl Lane {
     }
 }
 
-fn totals(lanes: &[Lane], multiplier: f64) -> (f64, f64) {
+pub(crate) fn totals(lanes: &[Lane], multiplier: f64) -> (f64, f64) {
     lanes.iter().fold((0.0, 0.0), |(won, spend), lane| {
         let (more, cost) = lane.at(multiplier);
         (won + more, spend + cost)
@@ -125,7 +119,7 @@ fn totals(lanes: &[Lane], multiplier: f64) -> (f64, f64) {
 
 /// Returns the highest multiplier in a range, as a logarithm, under which a claim holds that holds for
 /// every lower one; `None` where it holds in all of it.
-fn highest((low, high): (f64, f64), holds: impl Fn(f64) -> bool) -> Option<f64> {
+pub(crate) fn highest((low, high): (f64, f64), holds: impl Fn(f64) -> bool) -> Option<f64> {
     if holds(high) {
         return None;
     }
@@ -175,7 +169,7 @@ pub(crate) fn solve(lanes: &[Lane], terms: &Terms) -> Solved {
         let least = ln(LEAST_FOR_GOAL).clamp(low, high);
         let price = highest((least, high), keeps);
         let price = if terms.is_soft {
-            price.map(|price| softened(lanes, terms, price, found_so_far(&found)))
+            price.map(|price| softened(lanes, terms, price, found.multiplier))
         } else {
             price
         };
@@ -190,10 +184,6 @@ pub(crate) fn solve(lanes: &[Lane], terms: &Terms) -> Solved {
         multiplier: exp(found.multiplier),
         ..found
     }
-}
-
-fn found_so_far(found: &Solved) -> f64 {
-    found.multiplier
 }
 
 /// Returns the price between the one that keeps to the goal and the one that money allows which has
@@ -214,66 +204,13 @@ fn softened(lanes: &[Lane], terms: &Terms, kept: f64, most: f64) -> f64 {
     best.0
 }
 
-/// A point of a front: what the whole flight would have cost and brought by its end.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    /// What bids go as.
-    pub multiplier: f64,
-    /// Spend of the whole flight, in micros.
-    pub spend_micros: f64,
-    /// What it brings: conversions; impressions where the goal is reach; clicks where they have no worth.
-    pub brings: f64,
-}
-
-/// What a campaign's landscapes allow over the rest of its flight, and where it stands.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Front {
-    /// Ascending by multiplier: the cheapest way to each result.
-    pub points: Vec<Point>,
-    /// Where it is going under its present multiplier.
-    pub stands: Point,
-    /// Of what was spent, what lies above the cheapest that would have brought the same; 0 to 1.
-    pub waste: f64,
-    /// How far the landscapes are known, 0 to 1.
-    pub confidence: f64,
-}
-
-/// Returns the front. `passed`: rounds of usual traffic since the flight began.
-pub(crate) fn front(lanes: &[Lane], terms: &Terms, multiplier: f64, passed: f64) -> Front {
-    let point = |price: f64| {
-        let (won, spend) = totals(lanes, price);
-        Point {
-            multiplier: exp(price),
-            spend_micros: terms.spent + spend * terms.rounds,
-            brings: terms.won + won * terms.rounds,
-        }
-    };
-    let (low, high) = terms.range;
-    let step = (high - low) / f64::from(POINTS - 1);
-    let points = (0..POINTS).map(|index| point(low + step * f64::from(index)));
-    let cheapest = highest(terms.range, |price| {
-        totals(lanes, price).0 * passed <= terms.won
-    });
-    let cheapest = totals(lanes, cheapest.unwrap_or(high)).1 * passed;
-    let waste = if terms.spent > 0.0 && passed > 0.0 {
-        (1.0 - cheapest / terms.spent).clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
-    Front {
-        points: points.collect(),
-        stands: point(ln(multiplier).clamp(low, high)),
-        waste,
-        confidence: 0.0,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::response::Response;
+    use proptest::prelude::*;
 
-    fn lane(usual_bid: f64, brings: f64) -> Lane {
+    pub(crate) fn lane(usual_bid: f64, brings: f64) -> Lane {
         Lane {
             curve: Response::default().curve(usual_bid, 20.0),
             unit: ln(brings * 20_000_000.0),
@@ -283,7 +220,7 @@ mod tests {
         }
     }
 
-    fn terms(left: f64) -> Terms {
+    pub(crate) fn terms(left: f64) -> Terms {
         Terms {
             left,
             rounds: 100.0,
@@ -351,21 +288,42 @@ mod tests {
         assert!(soft.multiplier >= hard.multiplier && soft.multiplier < 1.3 * hard.multiplier);
     }
 
-    #[test]
-    fn a_front_rises_and_what_was_bought_dearly_is_waste() {
-        let lanes = [lane(13.0, 0.03), lane(14.0, 0.02)];
-        let price = ln(0.5);
-        let (won, spend) = totals(&lanes, price);
-        let terms = Terms {
-            spent: spend * 50.0 * 1.25,
-            won: won * 50.0,
-            ..terms(1e9)
-        };
-        let front = front(&lanes, &terms, 0.5, 50.0);
-        for (one, next) in front.points.iter().zip(front.points.iter().skip(1)) {
-            assert!(next.spend_micros >= one.spend_micros && next.brings >= one.brings);
+    proptest! {
+        #[test]
+        fn a_price_keeps_within_what_is_left_and_to_the_goal(
+            platforms in prop::collection::vec((8.0..18.0_f64, 0.001..0.3_f64, any::<bool>()), 1..6),
+            (left, day_left) in (0.0..1e10_f64, 0.0..1e10_f64),
+            (rounds, day_rounds) in (0.1..1e6_f64, 0.1..1e6_f64),
+            (spent, won, doubt) in (0.0..1e10_f64, 0.0..1e4_f64, 0.0..1.0_f64),
+            (allowed, is_soft) in (1e5..1e9_f64, any::<bool>()),
+        ) {
+            let lanes: Vec<Lane> = platforms
+                .iter()
+                .map(|&(bid, brings, is_open)| Lane { is_open, ..lane(bid, brings) })
+                .collect();
+            let terms = Terms {
+                left, rounds, day_left, day_rounds, spent, won, doubt, allowed, is_soft,
+                ..terms(left)
+            };
+            let solved = solve(&lanes, &terms);
+            let price = ln(solved.multiplier);
+            let (low, high) = terms.range;
+            prop_assert!(low - 1e-9 <= price && price <= high + 1e-9);
+            let is_least = price < low + 1e-6;
+            let (more, spend) = totals(&lanes, price);
+            prop_assert!(is_least || spend * rounds <= left * 1.0001 + 1e-6, "{solved:?}");
+            prop_assert!(is_least || spend * day_rounds <= day_left * 1.0001 + 1e-6, "{solved:?}");
+            let is_kept = spent + spend * rounds
+                <= allowed * (won * (1.0 + doubt) + more * rounds) * 1.0001 + 1e-6;
+            let is_learning = price <= ln(LEAST_FOR_GOAL) + 1e-6;
+            prop_assert!(is_soft || is_kept || is_learning, "{solved:?}");
         }
-        assert!((front.waste - 0.2).abs() < 1e-3, "{}", front.waste);
-        assert!((front.stands.spend_micros - terms.spent - spend * 100.0).abs() < 1.0);
+
+        #[test]
+        fn more_to_spend_never_lowers_the_price(left in 0.0..1e10_f64, more in 0.0..1e10_f64) {
+            let lanes = [lane(13.0, 0.03), lane(14.0, 0.02)];
+            let (less, more) = (solve(&lanes, &terms(left)), solve(&lanes, &terms(left + more)));
+            prop_assert!(more.multiplier >= less.multiplier);
+        }
     }
 }

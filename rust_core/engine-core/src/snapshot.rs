@@ -413,11 +413,15 @@ impl Campaign {
         self.delays = Delays::read(reader)?;
         let multiplier = reader.f64().filter(|found| (0.0..=1e6).contains(found))?;
         let held_by = reader.u8()?;
-        self.solved = match held_by.checked_sub(1) {
-            None => None,
-            Some(code) => Some(Solved {
+        self.solved = match held_by {
+            0 => None,
+            1 => Some(Solved {
                 multiplier,
-                held_by: Holds::of(code)?,
+                held_by: None,
+            }),
+            code => Some(Solved {
+                multiplier,
+                held_by: Some(Holds::of(code - 1)?),
             }),
         };
         Some(())

@@ -149,6 +149,7 @@ impl Traffic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const DAY_MS: i64 = 24 * HOUR_MS;
 
@@ -156,7 +157,7 @@ mod tests {
     fn without_knowledge_all_hours_are_alike() {
         let rounds = Traffic::default().rounds(1_234, 1_234 + 30 * DAY_MS, 2000.0);
         assert!((rounds - 30.0 * 43_200.0).abs() < 1e-6);
-        assert_eq!(Traffic::default().rounds(5, 5, 2000.0), 0.0);
+        assert!(Traffic::default().rounds(5, 5, 2000.0).abs() < 1e-12);
     }
 
     #[test]
@@ -180,5 +181,27 @@ mod tests {
             .sum();
         let at_once = traffic.rounds(0, 336 * HOUR_MS, 2000.0);
         assert!((by_hour / at_once - 1.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn the_rounds_of_two_stretches_are_those_of_both(
+            learned in prop::collection::vec((0..168_i64, 0.0..500.0_f64, 0.0..500.0_f64), 0..200),
+            (from, first, second) in (0..10_i64.pow(12), 0..10_i64.pow(9), 0..10_i64.pow(9)),
+        ) {
+            let mut traffic = Traffic::default();
+            for (hour, clicks, usual) in learned {
+                traffic.learn(hour * HOUR_MS, clicks, usual);
+            }
+            let rounds = |from, to| traffic.rounds(from, to, 2000.0);
+            let (both, end) = (rounds(from, from + first + second), from + first + second);
+            let parts = rounds(from, from + first) + rounds(from + first, end);
+            prop_assert!((both - parts).abs() <= 1e-9 * both.max(1.0), "{both} {parts}");
+            let factor = traffic.at(from);
+            prop_assert!((0.01..=25.0).contains(&factor), "{factor}");
+            let mut out = Writer::default();
+            traffic.write(&mut out);
+            prop_assert_eq!(Traffic::read(&mut Reader::new(&out.bytes)), Some(traffic));
+        }
     }
 }

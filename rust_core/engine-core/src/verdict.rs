@@ -131,7 +131,9 @@ pub struct Purse {
     pub is_day_bound: bool,
     /// What the plan would have reserved by now for the rounds until the next report.
     pub wanted: f64,
-    /// Whether the plan wants anything; else `wanted` is a probe.
+    /// Whether the even plan wants anything; else `wanted` is a probe.
+    pub is_planned: bool,
+    /// Whether what is believed wants anything: the even plan, or the price of money where trusted.
     pub is_due: bool,
     /// How far the price of money is trusted, 0 to 1.
     pub trust: f64,

@@ -202,3 +202,79 @@ impl Watch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Micros;
+
+    const RATES: Rates = [0.02; 5];
+
+    fn seen(at_ms: i64, heard_ms: Option<f64>) -> Seen<'static> {
+        Seen {
+            at_ms,
+            interval_ms: 2000.0,
+            rounds: 1.0,
+            heard_ms,
+            every_rounds: 1.0,
+            traffic: 1.0,
+            flight_ms: 600_000.0,
+            rates: &RATES,
+        }
+    }
+
+    fn account(clicks: u64) -> Account {
+        Account {
+            cap: Micros(1_000_000_000),
+            settled: Micros(i64::try_from(clicks).unwrap_or(0) * 300_000),
+            clicks,
+            ..Account::default()
+        }
+    }
+
+    #[test]
+    fn a_report_is_held_against_the_bid_of_its_time() {
+        let mut watch = Watch::default();
+        watch.note_bid(10_000, 400_000);
+        watch.note_bid(20_000, 800_000);
+        assert_eq!(watch.bid_at(19_999), 400_000);
+        assert_eq!(watch.bid_at(20_000), 800_000);
+        assert_eq!(watch.bid_at(5), 0, "none was in force before");
+        for change in 3..20 {
+            watch.note_bid(change * 10_000, 100_000 * change);
+        }
+        assert_eq!(watch.bid_at(5), 1_200_000, "the oldest remembered");
+        let mut watch = Watch::default();
+        watch.note_bid(10_000, 400_000);
+        watch.note_bid(20_000, 800_000);
+        // A report of 3 s ago, heard a second after the bid rose, is of the lower one.
+        watch.lag_ms = 3000.0;
+        let taught = watch.learn(&account(20), &seen(21_000, Some(3000.0)));
+        assert!(taught.is_some());
+        // At a CPC of 300,000 half is won near the lower bid; it would be far below the higher one.
+        let mid = watch.response.mid();
+        let mut other = Watch::default();
+        other.note_bid(10_000, 800_000);
+        other.learn(&account(20), &seen(21_000, Some(3000.0)));
+        assert!(mid > other.response.mid(), "{mid:?}");
+    }
+
+    #[test]
+    fn what_was_learned_once_is_not_learned_again() {
+        let mut watch = Watch::default();
+        watch.note_bid(0, 400_000);
+        let first = watch.learn(&account(20), &seen(2000, Some(0.0)));
+        let again = watch.learn(&account(20), &seen(4000, Some(0.0)));
+        let clicks = |taught: Option<Taught>| taught.map(|taught| taught.clicks as u32);
+        assert_eq!((clicks(first), clicks(again)), (Some(20), Some(0)));
+    }
+
+    #[test]
+    fn silence_is_waited_out_and_then_a_report_of_nothing() {
+        let mut watch = Watch::default();
+        watch.note_bid(0, 400_000);
+        let taught = (1..=8).map(|round| watch.learn(&account(0), &seen(round * 2000, None)));
+        let when: Vec<bool> = taught.map(|taught| taught.is_some()).collect();
+        assert_eq!(when.iter().position(|&is_taught| is_taught), Some(7));
+    }
+}

@@ -167,7 +167,10 @@ impl Delays {
 /// Returns the rates of a campaign's series together, each with what its price makes expect of it
 /// (relative to the others). Series differ, so one with very many clicks says of the others no more
 /// than one with enough: its counts weigh 1 / (1 + expected conversions / SHAPE).
-pub(crate) fn rates<'a>(series: impl Iterator<Item = (&'a Conversions, f64)> + Clone) -> Rates {
+pub(crate) fn rates<'a, S>(series: &S) -> Rates
+where
+    S: Iterator<Item = (&'a Conversions, f64)> + Clone,
+{
     let sum = |bare: Option<&Rates>| {
         let (mut seen, mut matured) = ([PRIOR_CVR * PRIOR_CLICKS; DELAYS], [PRIOR_CLICKS; DELAYS]);
         for (one, relative) in series.clone() {
@@ -228,6 +231,7 @@ pub(crate) fn relatives(mids: &[(f64, f64)]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn conversions_that_come_late_are_waited_for() {
@@ -237,11 +241,11 @@ mod tests {
         for _ in 0..12 {
             let came = waiting * (1.0 - exp(-16.0 / 100.0)) + 10.0;
             waiting += 20.0 - came;
-            let rates = rates([(&one, 1.0)].into_iter());
+            let rates = rates(&[(&one, 1.0)].into_iter());
             let likely = one.learn(200.0, came, 0.01, &rates);
             delays.learn(&likely);
         }
-        let rates = rates([(&one, 1.0)].into_iter());
+        let rates = rates(&[(&one, 1.0)].into_iter());
         let held = held(&one, 1.0, &rates, &delays);
         let bare = one.seen / one.matured[0];
         assert!(
@@ -256,5 +260,31 @@ mod tests {
         let relatives = relatives(&[(13.0, 100.0), (15.0, 100.0), (0.0, 0.0)]);
         assert!((relatives[1] / relatives[0] - exp(1.0 * 100.0 / 102.0)).abs() < 1e-9);
         assert!(relatives[0] < relatives[2] && relatives[2] < relatives[1]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_rate_is_one_whatever_was_reported(
+            reports in prop::collection::vec((0..3000_u32, 0..3000_u32, 0.0..0.2_f64), 0..60),
+            relative in 0.1..10.0_f64,
+        ) {
+            let (mut one, mut delays) = (Conversions::default(), Delays::default());
+            for (clicks, conversions, passed) in reports {
+                let rates = rates(&[(&one, relative)].into_iter());
+                let likely = one.learn(clicks.into(), conversions.into(), passed, &rates);
+                delays.learn(&likely);
+            }
+            let rates = rates(&[(&one, relative)].into_iter());
+            let found = held(&one, relative, &rates, &delays);
+            prop_assert!(0.0 < found.mean && found.mean <= found.hoped && found.hoped <= 1.0);
+            let weights: f64 = delays.weights().iter().sum();
+            prop_assert!((weights - 1.0).abs() < 1e-9);
+            let mut out = Writer::default();
+            one.write(&mut out);
+            delays.write(&mut out);
+            let reader = &mut Reader::new(&out.bytes);
+            prop_assert_eq!(Conversions::read(reader), Some(one));
+            prop_assert_eq!(Delays::read(reader), Some(delays));
+        }
     }
 }

@@ -41,6 +41,5 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<planner::History>()?;
     module.add_class::<planner::Plan>()?;
     module.add_class::<planner::Planner>()?;
-    module.add_class::<planner::ResponseCurve>()?;
     module.add_class::<window::Window>()
 }
