@@ -8,7 +8,7 @@ ledger's totals as absolute amounts, so that the newest mention of a campaign is
 
 import msgspec
 
-from engine.domain.decision import Action, Binding, Decision, PlatformDecision
+from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.errors import MalformedMessageError
 
 __all__ = [
@@ -59,7 +59,9 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     cvr: list[float | None] = []
     roi_micros: list[float | None] = []
     confidence: list[float] = []
-    bound_by: list[int] = []  # empty in records of before there was such a column
+    # empty in records of before there were such columns
+    bound_by: list[int] = []
+    condition: list[int] = []
 
 
 class Decide(msgspec.Struct, frozen=True, tag="decide", kw_only=True):
@@ -204,4 +206,5 @@ def _platform(record: Decide, row: int) -> PlatformDecision:
         roi_micros=columns.roi_micros[row],
         confidence=columns.confidence[row],
         bound_by=Binding(columns.bound_by[row]) if columns.bound_by else Binding.NONE,
+        condition=Condition(columns.condition[row]) if columns.condition else None,
     )

@@ -4,6 +4,8 @@ use crate::definition::Definition;
 use crate::guard::Trail;
 use crate::ledger::{APPLY_DELAY_MS, Account, Evidence, Receipts};
 use crate::money::Micros;
+use crate::outlook::condition::Condition;
+use crate::outlook::foresight::Foresight;
 use crate::pacing::Pacing;
 use crate::shadow::Solved;
 use crate::traffic::Traffic;
@@ -36,6 +38,8 @@ pub(crate) struct Series {
     /// Bid and cap as last reported changed.
     pub(crate) told: (i64, Micros),
     pub(crate) watch: Watch,
+    /// Its choice of forecasters; `None` while it has too few reports to be worth one.
+    pub(crate) foresight: Option<Box<Foresight>>,
 }
 
 /// A campaign and its state.
@@ -148,6 +152,12 @@ impl Series {
 }
 
 impl Series {
+    /// Returns what its market is up to; thin while it has too few reports to tell.
+    pub(crate) fn condition(&self) -> Condition {
+        let foresight = self.foresight.as_deref();
+        foresight.map_or(Condition::Thin, Foresight::condition)
+    }
+
     /// Takes the evidence that came since the round before, as of this round. A report of a time to
     /// come is of now at best; one further ahead than clocks may be proves nothing.
     pub(crate) fn take_evidence(

@@ -17,6 +17,7 @@ pub mod definition;
 pub mod error;
 pub mod feasible;
 pub mod forecast;
+pub mod foresee;
 pub mod frame;
 pub mod front;
 pub mod guard;

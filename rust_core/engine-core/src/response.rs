@@ -157,6 +157,12 @@ impl Response {
         self.slow_clicks / self.slow_exposure.max(1e-9)
     }
 
+    /// Returns the answer as far as it was seen, or `None` before any clicks.
+    pub(crate) fn own(&self) -> Option<Curve> {
+        (self.known > 0.0 && self.exposure > 0.0)
+            .then(|| self.curve(self.mid, self.clicks / self.exposure))
+    }
+
     /// Returns the answer. `usual_bid` and `usual_clicks` (a round, were all won) stand in for what is
     /// not known.
     pub(crate) fn curve(&self, usual_bid: f64, usual_clicks: f64) -> Curve {

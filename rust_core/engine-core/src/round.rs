@@ -13,6 +13,7 @@ use crate::definition::{Definition, MOST_MICROS};
 use crate::error::CoreError;
 use crate::guard;
 use crate::money::Micros;
+use crate::outlook::condition::Condition;
 use crate::plan::{Now, Plan, click_micros, reason_to_hold};
 use crate::price::{Money, View};
 use crate::shadow::solve;
@@ -252,18 +253,21 @@ impl Book {
         }
         let day_tick = self.tick(day_began);
         self.learn(campaign, now);
+        let mut is_changed: Vec<bool> = Vec::with_capacity(campaign.series.len());
         let future = FUTURE_MS / self.tick_ms;
         for slot in campaign.slots() {
-            self.windows.expire(slot, now.tick);
+            let mut is_emptied = self.windows.expire(slot, now.tick);
             let newest = self.windows.newest_tick(slot);
             if newest.is_some_and(|newest| i64::from(since(newest, now.tick)) > i64::from(future)) {
                 self.windows.clear(slot);
+                is_emptied = true;
             }
             let oldest = self.windows.oldest_tick(slot);
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
             series.forget_receipts_before(oldest);
+            is_changed.push(series.is_heard || is_emptied);
             is_heard |= std::mem::take(&mut series.is_heard);
             let settled = series.account.settled;
             #[allow(clippy::cast_precision_loss)]
@@ -285,6 +289,7 @@ impl Book {
                 .account
                 .date_held(now.at_ms, i64::from(self.interval_ms));
         }
+        self.foresee(campaign, now, &is_changed);
         is_heard
     }
 
@@ -366,16 +371,16 @@ impl Book {
 
     #[allow(clippy::cast_precision_loss)]
     fn outlook(&self, definition: &Definition, slot: usize, at_ms: i64) -> Outlook {
-        let forecast = self.forecast_slot(slot, at_ms);
+        let glance = self.glance(slot, at_ms);
         let series = self.series.get(slot);
         let account = series
             .map(|series| series.account.clone())
             .unwrap_or_default();
         Outlook {
-            cpc_micros: forecast.clamped_cpc_micros().map(|estimate| estimate.value),
-            cvr: forecast.clamped_cvr().map(|estimate| estimate.value),
-            confidence: forecast.confidence.value,
-            clicks: forecast.clicks,
+            cpc_micros: glance.cpc_micros,
+            cvr: glance.cvr,
+            confidence: glance.confidence,
+            clicks: glance.clicks,
             all_clicks: account.clicks,
             all_conversions: account.milliconversions as f64 / 1000.0,
             all_impressions: account.impressions,
@@ -496,7 +501,8 @@ impl Book {
             out.f64(offer.roi_micros);
             out.f64(offer.confidence);
             out.u8(offer.bound_by as u8);
-            out.put(&[0; 7]);
+            out.u8(series.map_or(Condition::Thin, Series::condition) as u8);
+            out.put(&[0; 6]);
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::error::CoreError;
 use crate::guard::Trail;
 use crate::ledger::{Account, Receipts};
 use crate::money::Micros;
+use crate::outlook::foresight::Foresight;
 use crate::pacing::Pacing;
 use crate::producers::Producers;
 use crate::shadow::{Holds, Solved};
@@ -24,7 +25,7 @@ use crate::window::Sample;
 use crate::worth::Delays;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"CEBOOK\0\0");
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 20;
 const CHECKSUM_BYTES: usize = 8;
 
@@ -289,6 +290,10 @@ impl Book {
         out.i64(series.told.0);
         out.i64(series.told.1.0);
         series.watch.write(out);
+        out.u8(u8::from(series.foresight.is_some()));
+        if let Some(foresight) = &series.foresight {
+            foresight.write(out);
+        }
         series.receipts.write(out);
         out.count(header.head());
         out.u32(header.reference());
@@ -323,6 +328,10 @@ impl Book {
             recent_spend: reader.f64().filter(|spend| (0.0..=2e18).contains(spend))?,
             told: (reader.i64()?, Micros(reader.i64()?)),
             watch: Watch::read(reader)?,
+            foresight: match reader.u8()? {
+                0 => None,
+                _ => Some(Box::new(Foresight::read(reader, key)?)),
+            },
             receipts: Receipts::read(reader, self.windows.capacity())?,
         };
         let (head, reference, count) = (

@@ -87,6 +87,18 @@ impl Watch {
         }
     }
 
+    /// Returns the conversions as they will be once what is reported so far is learned from.
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn conversions_now(&self, account: &Account, rates: &Rates) -> Conversions {
+        let clicks = account.clicks.saturating_sub(self.clicks) as f64;
+        let new = account
+            .milliconversions
+            .saturating_sub(self.milliconversions) as f64;
+        let mut conversions = self.conversions;
+        conversions.learn(clicks, new / 1000.0, 0.0, rates);
+        conversions
+    }
+
     fn bid_at(&self, at_ms: i64) -> i64 {
         let in_force = self.bids.iter().find(|&&(from, _)| from <= at_ms);
         let oldest = self.bids.iter().rev().find(|&&(from, _)| from > 0);

@@ -30,6 +30,7 @@ const CONVERSIONS_KEPT: f64 = 200.0;
 const DELAYS: usize = 5;
 const MEAN_DELAYS: [f64; DELAYS] = [0.0, 1.0 / 256.0, 1.0 / 64.0, 1.0 / 16.0, 1.0 / 4.0];
 const AT_ONCE: f64 = 0.5;
+const Z_975: f64 = 1.959_963_984_540_054;
 /// No curve is ever held to be less likely than this (as a logarithm), so that each may come back.
 const LEAST_LIKELY: f64 = -12.0;
 
@@ -57,6 +58,20 @@ pub(crate) struct Held {
     pub(crate) mean: f64,
     /// One standard deviation above.
     pub(crate) hoped: f64,
+    /// Conversions that it rests on, those of the prior included.
+    pub(crate) shape: f64,
+}
+
+impl Held {
+    /// Returns where the rate itself lies with 95 %: of the Gamma distribution with this mean and
+    /// shape, by Wilson and Hilferty's cube (Abramowitz & Stegun 26.4.17).
+    pub(crate) fn interval(&self) -> (f64, f64) {
+        let end = |z: f64| {
+            let root = 1.0 - 1.0 / (9.0 * self.shape) + z / (3.0 * self.shape.sqrt());
+            self.mean * root.max(0.0).powi(3)
+        };
+        (end(-Z_975), end(Z_975).min(1.0))
+    }
 }
 
 impl Conversions {
@@ -187,6 +202,7 @@ pub(crate) fn held(one: &Conversions, relative: f64, rates: &Rates, delays: &Del
     Held {
         mean: mean.min(1.0),
         hoped: (mean * (1.0 + 1.0 / (one.seen + SHAPE).sqrt())).min(1.0),
+        shape: one.seen + SHAPE,
     }
 }
 
