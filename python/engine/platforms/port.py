@@ -135,7 +135,7 @@ class Platform(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the name under which campaigns know it: google, meta …"""
+        """Return the name under which campaigns know it: google, meta and so on."""
         ...
 
     @property
