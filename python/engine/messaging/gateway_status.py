@@ -6,8 +6,15 @@ The dashboard, `engine top` and the metrics exporter read it; nothing is decided
 import msgspec
 
 from engine.errors import MalformedMessageError
+from engine.messaging.subjects import gateway_subject
 
-__all__ = ["AccountStatus", "GatewayStatus", "decode_gateway_status", "gateway_subject"]
+__all__ = [
+    "AccountStatus",
+    "GatewayStatus",
+    "decode_gateway_status",
+    "encode_gateway_status",
+    "gateway_subject",
+]
 
 
 class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +54,12 @@ class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
     v: int = 1
 
 
+_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(GatewayStatus)
 
 
-def gateway_subject(gateway: str) -> str:
-    """Return the subject a gateway speaks on; `*` for all of them."""
-    return f"engine.gateway.{gateway}"
+def encode_gateway_status(status: GatewayStatus) -> bytes:
+    return _encoder.encode(status)
 
 
 def decode_gateway_status(subject: str, payload: bytes) -> GatewayStatus:

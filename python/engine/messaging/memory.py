@@ -91,6 +91,7 @@ class MemoryServer:
             subjects.DEAD_STREAM: _Stream(),
         }
         self.listeners: list[Callable[[str, bytes], None]] = []
+        self.gateway_listeners: list[Callable[[str, bytes], None]] = []
         self._requests_to_lose = 0
         self._answers_to_lose = 0
         self._reads_to_lose = 0
@@ -186,7 +187,10 @@ class MemoryBroker:
         )
         self.campaigns = LogCampaigns(log=self._stream(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
-        self.heartbeats = _MemoryHeartbeats(server=self.server)
+        self.heartbeats = _MemoryHeartbeats(server=self.server, listeners=self.server.listeners)
+        self.gateways = _MemoryHeartbeats(
+            server=self.server, listeners=self.server.gateway_listeners
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -405,22 +409,25 @@ class _MemoryDeadLetters:
 
 
 class _MemoryHeartbeats:
-    def __init__(self, *, server: MemoryServer) -> None:
+    def __init__(
+        self, *, server: MemoryServer, listeners: list[Callable[[str, bytes], None]]
+    ) -> None:
         self._server = server
+        self._listeners = listeners
 
     async def beat(self, worker: str, payload: bytes) -> None:
         if self._server.is_up:
             loop = asyncio.get_running_loop()
-            for deliver in self._server.listeners:
+            for deliver in self._listeners:
                 loop.call_soon(deliver, worker, payload)
 
     @asynccontextmanager
     async def listen(self, deliver: Callable[[str, bytes], None]) -> AsyncIterator[None]:
-        self._server.listeners.append(deliver)
+        self._listeners.append(deliver)
         try:
             yield
         finally:
-            self._server.listeners.remove(deliver)
+            self._listeners.remove(deliver)
 
 
 def _message(entry: _Entry) -> Message:

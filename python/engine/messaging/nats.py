@@ -86,6 +86,7 @@ class NatsBroker:
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
         self.heartbeats = CoreHeartbeats(link=link)
+        self.gateways = CoreHeartbeats(link=link, subject=subjects.gateway_subject)
 
     @property
     def is_connected(self) -> bool:
