@@ -86,7 +86,7 @@ _WRITES: dict[Role, tuple[str, ...]] = {
 
 _HEARS: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (_BEATS,),
-    Role.GATEWAY: (),
+    Role.GATEWAY: (_GATEWAYS,),  # whether another one lives
     Role.PUBLISHER: (),
     Role.DASHBOARD: (_BEATS, _GATEWAYS),
     Role.OPERATOR: (_BEATS, _GATEWAYS),
