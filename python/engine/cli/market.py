@@ -116,6 +116,7 @@ async def _serve(settings: MarketSettings) -> None:
         patience=_PATIENCE_S,
         identity=settings,
         role=Role.GATEWAY,
+        writes=True,
     ) as broker:
         service = MarketService(
             broker=broker,

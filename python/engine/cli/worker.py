@@ -103,6 +103,7 @@ async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None
         patience=settings.patience,
         identity=settings,
         role=Role.WORKER,
+        writes=True,
     ) as broker:
         service = Worker(
             broker=broker, clock=clock, name=name, settings=settings, version=_version()

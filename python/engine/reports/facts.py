@@ -13,7 +13,7 @@ from engine.domain.lifecycle import State
 from engine.reports.plan import planned_micros
 from engine.reports.where import Field, Kind, Value, Where, parse_where
 
-__all__ = ["FIELDS", "Chosen", "Row", "choose", "code_name", "parse", "rows_of"]
+__all__ = ["DECIDED", "FIELDS", "Chosen", "Row", "choose", "code_name", "parse", "rows_of"]
 
 
 class Row(NamedTuple):
@@ -177,3 +177,9 @@ FIELDS: dict[str, Field[Row]] = {
     "confidence": Field(Kind.RATIO, _of_bid("confidence"), "in that forecast, 0 to 1"),
     "bid_bound_by": Field(Kind.TEXT, _bound, "what bound the bid on this platform", _BINDINGS),
 }  # fmt: skip
+
+DECIDED = frozenset(
+    {"spent", "left", "spent_share", "pace", "action", "bound_by", "best", "pacing"}
+    | {"decided_ago", "bid", "cap", "cpc", "cvr", "roi", "confidence", "bid_bound_by"}
+)
+"""The fields that the decision chain tells; the others are in the table of campaigns."""

@@ -1,4 +1,4 @@
-"""A small language for choosing campaigns: `platform = meta and roi < 0`. None of it is run as code.
+"""A small language for choosing campaigns, `platform = meta and roi < 0`: read, never run as code.
 
     expression  = all { "or" all }
     all         = one { "and" one }

@@ -30,12 +30,12 @@ class Engine:
 
     def __call__(self, *arguments: str | Path) -> Result:
         self._capsys.readouterr()
-        self.server.stir()  # what waited for it did so on the loop of the command before
         code = run([str(argument) for argument in arguments])
         return Result(code, *self._capsys.readouterr())
 
     def with_broker(self, work: Callable[[Broker], Coroutine[Any, Any, None]]) -> None:
         """Do something over a connection of one's own."""
+        self.server.stir()
         asyncio.run(work(MemoryBroker(server=self.server, name="test")))
 
 
@@ -46,6 +46,7 @@ def engine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
     @asynccontextmanager
     async def open_broker(url: str | None, *, name: str, **_: object) -> AsyncIterator[Broker]:
+        engine.server.stir()  # what waited for it did so on the loop of a connection before
         yield MemoryBroker(server=engine.server, name=name)
 
     monkeypatch.setattr("engine.cli.session.open_broker", open_broker)
