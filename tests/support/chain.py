@@ -40,14 +40,27 @@ async def decided(
     partition = partition_of(campaign)
     head = await broker.chain.head(partition)
     previous = 0 if head is None else head.sequence
-    common = {"partition": partition, "epoch": 1, "owner": owner, "metrics_sequence": 0,
-              "at_ms": round(at * 1000), "campaigns_revision": campaigns_revision}  # fmt: skip
+    common: dict[str, Any] = {
+        "partition": partition,
+        "epoch": 1,
+        "owner": owner,
+        "metrics_sequence": 0,
+        "at_ms": round(at * 1000),
+        "campaigns_revision": campaigns_revision,
+    }
     if head is None:
         taken = Take(previous=0, round=0, **common)
         previous = await broker.chain.append(partition, encode(taken), expected=0)
     names = sorted(bids) if platforms is None else list(platforms)
-    usual = {"bid_micros": 500_000, "cap_micros": 5_000_000, "cpc_micros": 400_000.0,
-             "cvr": 0.04, "roi_micros": 400_000.0, "confidence": 0.5, "bound_by": 0}  # fmt: skip
+    usual: dict[str, Any] = {
+        "bid_micros": 500_000,
+        "cap_micros": 5_000_000,
+        "cpc_micros": 400_000.0,
+        "cvr": 0.04,
+        "roi_micros": 400_000.0,
+        "confidence": 0.5,
+        "bound_by": 0,
+    }
     rows = [usual | dict(bids.get(name, {})) for name in names]
     rois = [row["roi_micros"] for row in rows]
     known = [roi for roi in rois if roi is not None]
@@ -62,7 +75,7 @@ async def decided(
         reserved_micros=[reserved_micros],
         series_count=[len(names)],
         platform=list(range(len(names))),
-        **{field: [row[field] for row in rows] for field in usual},  # type: ignore[arg-type]
+        **{field: [row[field] for row in rows] for field in usual},
     )
     record = Decide(
         previous=previous,

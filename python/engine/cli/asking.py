@@ -1,10 +1,17 @@
 """A question before something that cannot be undone, or concerns many."""
 
 import sys
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from engine.cli.output import complain
 
-__all__ = ["FAILED", "NOT_UNDERSTOOD", "agreed"]
+__all__ = ["FAILED", "NOT_UNDERSTOOD", "DryRun", "Note", "Yes", "agreed"]
+
+Note = Annotated[str, Parameter(help="Why, for people.")]
+Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")]
+DryRun = Annotated[bool, Parameter(negative="", help="Say what would be done; change nothing.")]
 
 FAILED, NOT_UNDERSTOOD = 1, 2
 

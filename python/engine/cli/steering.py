@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from engine.campaigns.files.rows import shown
 from engine.campaigns.repository import state_by_flight
-from engine.cli.asking import agreed
+from engine.cli.asking import DryRun, Note, Yes, agreed
 from engine.cli.choosing import Choice, Match, WhereText, choice_of, near_id, sample_line
 from engine.cli.moving import move_all
 from engine.cli.output import as_json, complain, progress, say, utc
@@ -25,9 +25,6 @@ DONE, FAILED, NOT_UNDERSTOOD = 0, 1, 2
 SAMPLE = 10  # campaigns shown before the question
 DRIFT = 0.1  # of the campaigns chosen: by more the choice is not the one that was agreed to
 
-Note = Annotated[str, Parameter(help="Why, for people.")]
-Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="", help="Do not ask.")]
-DryRun = Annotated[bool, Parameter(negative="", help="Say what would be done; change nothing.")]
 Expect = Annotated[
     int | None,
     Parameter(help="With --where: change nothing unless just so many campaigns would be moved."),

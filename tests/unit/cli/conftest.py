@@ -1,6 +1,7 @@
 """The command line against a broker in memory: `engine(...)` runs a command to its end."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -52,3 +53,28 @@ def engine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("engine.cli.session.open_broker", open_broker)
     monkeypatch.setattr("engine.cli.session.set_up_logs", lambda level: None)
     return engine
+
+
+class _Terminal(io.StringIO):
+    """A terminal on which somebody types, after something has happened."""
+
+    def __init__(self, text: str, meanwhile: Callable[[], None]) -> None:
+        super().__init__(text)
+        self._meanwhile = meanwhile
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]  # as StringIO's
+        self._meanwhile()
+        return super().readline(-1 if size is None else size)
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what types an answer, having done something meanwhile."""
+
+    def give(text: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        monkeypatch.setattr("sys.stdin", _Terminal(text, meanwhile))
+
+    return give

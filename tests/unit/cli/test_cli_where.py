@@ -1,6 +1,5 @@
 """Steering by expression: counted, shown, asked, and nothing done that was not agreed to."""
 
-import io
 import json
 import time
 from collections.abc import Callable
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 
 NOW = time.time()  # the commands' own clock says the same
 FLIGHT = Flight(starts_at=NOW - 3600, ends_at=NOW + 86_400)
-LOSING = {"google": {}, "meta": {"roi_micros": -100_000.0}}
-WINNING = {"google": {}, "meta": {}}
+LOSING: dict[str, dict[str, float]] = {"google": {}, "meta": {"roi_micros": -100_000.0}}
+WINNING: dict[str, dict[str, float]] = {"google": {}, "meta": {}}
 
 
 @pytest.fixture
@@ -90,24 +89,6 @@ def test_without_a_terminal_nobody_is_asked_and_nothing_is_done(fleet: "Engine")
     assert code == 2
     assert "add --yes" in err
     assert states(fleet)["losing-1"] == "active"
-
-
-@pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Return what types an answer, having done something in the meantime."""
-
-    def give(text: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-        class Terminal(io.StringIO):
-            def isatty(self) -> bool:
-                return True
-
-            def readline(self, size: int = -1, /) -> str:
-                meanwhile()
-                return super().readline()
-
-        monkeypatch.setattr("sys.stdin", Terminal(text))
-
-    return give
 
 
 def test_a_no_does_nothing(fleet: "Engine", answer: Callable[..., None]) -> None:
