@@ -14,8 +14,9 @@ from engine.clock import Clock
 from engine.domain.accounts import Halt, Share
 from engine.domain.campaign import Campaign
 from engine.domain.codec import decode_entry
-from engine.domain.decision import Decision
+from engine.domain.decision import Action, Binding, Decision
 from engine.domain.ids import PARTITIONS, partition_of
+from engine.domain.lifecycle import State
 from engine.errors import MalformedMessageError
 from engine.messaging.gateway_status import GatewayStatus, decode_gateway_status
 from engine.messaging.ports import Broker, Message
@@ -28,6 +29,7 @@ from engine.messaging.records import (
     decode_heartbeat,
     decode_record,
 )
+from engine.reports.facts import code_name
 
 __all__ = ["SILENT_S", "Board", "Heard", "Owner"]
 
@@ -70,6 +72,7 @@ class Board:
         self.halted: dict[int, Halt] = {}  # by partition
         self.shares: dict[tuple[str, int], Share] = {}  # by account and partition
         self.rounds = self.decided = self.changed = self.unreadable = 0
+        self._apart_ms: int | None = None
         self._newest: dict[str, tuple[Decide, int, int]] = {}
         self._kept: dict[str, tuple[int, int]] = {}  # ledger: settled, reserved
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
@@ -135,6 +138,22 @@ class Board:
             counts[key] = counts.get(key, 0) + 1
         return counts
 
+    def holding(self) -> dict[str, int]:
+        """Return how many active campaigns hold, by the name of what bound them, most first."""
+        counts: dict[str, int] = {}
+        for name, (record, i, _) in self._newest.items():
+            campaign = self.campaigns.get(name)
+            if campaign is None or campaign.state is not State.ACTIVE:
+                continue
+            if record.changed.action[i] == Action.HOLD:
+                why = code_name(Binding(record.changed.binding[i]))
+                counts[why] = counts.get(why, 0) + 1
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def interval_s(self) -> float | None:
+        """Return the shortest time that lay between two rounds of a partition, of those seen."""
+        return None if self._apart_ms is None else self._apart_ms / 1000
+
     def workers(self) -> dict[str, Heard]:
         """Return the workers heard so far, by name."""
         now = self._clock.monotonic()
@@ -187,6 +206,9 @@ class Board:
         before = self.owners.get(message.partition)
         decided_at_ms = 0 if before is None else before.decided_at_ms
         if isinstance(record, Decide):
+            apart_ms = record.at_ms - decided_at_ms
+            if decided_at_ms and apart_ms > 0:
+                self._apart_ms = min(apart_ms, self._apart_ms or apart_ms)
             decided_at_ms = record.at_ms
             self.rounds += 1
             self.decided += record.decided

@@ -54,8 +54,8 @@ def test_a_plan_says_field_by_field_what_would_change(
     assert "    budget  100.00" in lines
     assert lines[lines.index("~ b") + 1 :] == [
         "    budget                  100.00 → 120.50",
-        "    target_cpa              none → 15.00",
         "    platforms.meta.max_bid  2.00 → 3.00",
+        "    target_cpa              none → 15.00",
         "plan: 1 to create, 1 to change, 1 unchanged, 0 refused; 1 live in none of these files",
     ]
     assert json.loads(engine("list", "--json").out)[1]["definition"]["budget_micros"] == 100_000_000
