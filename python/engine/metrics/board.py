@@ -5,7 +5,7 @@ an object only for whoever asks for it. `engine top`, `engine status`, `--where`
 look at one.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
@@ -31,7 +31,7 @@ from engine.messaging.records import (
 )
 from engine.reports.facts import code_name
 
-__all__ = ["SILENT_S", "Board", "Heard", "Owner"]
+__all__ = ["SILENT_S", "Best", "Board", "Heard", "Owner"]
 
 SILENT_S = 0.6  # six heartbeats missed: the fleet takes such a worker for dead
 GATEWAY_SILENT_S = 3.0  # a gateway speaks every second
@@ -61,6 +61,17 @@ class Heard(msgspec.Struct, frozen=True):
         return self.ago_s < SILENT_S
 
 
+class Best(msgspec.Struct, frozen=True):
+    """The bid on the platform that promises most. Money in micros."""
+
+    platform: str
+    bid_micros: int
+    cpc_micros: float | None
+    cvr: float | None
+    roi_micros: float | None
+    confidence: float
+
+
 class Board:
     """Follows the streams; reading it costs what is asked for."""
 
@@ -72,6 +83,7 @@ class Board:
         self.halted: dict[int, Halt] = {}  # by partition
         self.shares: dict[tuple[str, int], Share] = {}  # by account and partition
         self.rounds = self.decided = self.changed = self.unreadable = 0
+        self.touched: set[str] = set()  # campaigns with news, for whoever empties it
         self._apart_ms: int | None = None
         self._newest: dict[str, tuple[Decide, int, int]] = {}
         self._kept: dict[str, tuple[int, int]] = {}  # ledger: settled, reserved
@@ -87,8 +99,7 @@ class Board:
         """
         async with AsyncExitStack() as stack:
             if alive:
-                await stack.enter_async_context(self._broker.heartbeats.listen(self._on_beat))
-                await stack.enter_async_context(self._broker.gateways.listen(self._on_gateway))
+                await stack.enter_async_context(self.listening())
             campaigns = await stack.enter_async_context(
                 self._broker.campaigns.follow(self.on_entry, after=0, controls=True)
             )
@@ -98,6 +109,15 @@ class Board:
                 self._broker.chain.follow(self.on_record, after=after)
             )
             await chain.caught_up()
+            yield self
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator["Board"]:
+        """Hear signs of life only, while the context lasts."""
+        async with (
+            self._broker.heartbeats.listen(self._on_beat),
+            self._broker.gateways.listen(self._on_gateway),
+        ):
             yield self
 
     async def read(self, *, decisions: bool = True) -> None:
@@ -125,6 +145,44 @@ class Board:
         """Return a campaign's newest decision, as far as it was seen."""
         place = self._newest.get(campaign)
         return None if place is None else decision_at(*place)
+
+    def best(self, campaign: str) -> Best | None:
+        """Return a campaign's bid where it promises most; None where nothing is known of any."""
+        place = self._newest.get(campaign)
+        if place is None or place[0].changed.best[place[1]] < 0:
+            return None
+        record, i, row = place
+        columns, wanted = record.changed, record.changed.best[i]
+        for at in range(row, row + columns.series_count[i]):
+            if columns.platform[at] == wanted:
+                return Best(
+                    record.platforms[wanted],
+                    columns.bid_micros[at],
+                    columns.cpc_micros[at],
+                    columns.cvr[at],
+                    columns.roi_micros[at],
+                    columns.confidence[at],
+                )
+        return None
+
+    def bids(self, campaign: str) -> Iterator[tuple[str, int, float | None]]:
+        """Iterate a campaign's platforms with the bid there, and the ROI a click, in micros."""
+        place = self._newest.get(campaign)
+        if place is not None:
+            record, i, row = place
+            columns = record.changed
+            for at in range(row, row + columns.series_count[i]):
+                platform = record.platforms[columns.platform[at]]
+                yield platform, columns.bid_micros[at], columns.roi_micros[at]
+
+    def codes(self, campaign: str) -> tuple[Action, Binding, float] | None:
+        """Return a campaign's action, what bound it, and when that was decided."""
+        place = self._newest.get(campaign)
+        if place is None:
+            return None
+        record, i, _ = place
+        columns = record.changed
+        return Action(columns.action[i]), Binding(columns.binding[i]), record.at_ms / 1000
 
     def ledger(self, campaign: str) -> tuple[int, int] | None:
         """Return what a campaign has settled and reserved, in micros."""
@@ -196,6 +254,7 @@ class Board:
             self.shares[entry.account.id, entry.partition] = entry
         else:
             self.campaigns[entry.definition.id] = entry
+            self.touched.add(entry.definition.id)
 
     def on_record(self, message: Message) -> None:
         try:
@@ -230,6 +289,7 @@ class Board:
     def _learn(self, record: Decide) -> None:
         columns, row = record.changed, 0
         self.changed += len(columns.campaign)
+        self.touched.update(columns.campaign)
         for i, name in enumerate(columns.campaign):
             self._newest[name] = (record, i, row)
             self._kept[name] = (columns.settled_micros[i], columns.reserved_micros[i])
