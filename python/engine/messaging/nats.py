@@ -210,6 +210,13 @@ class NatsLink:
         return str(self._client.connected_server_version)
 
     @property
+    def certificate(self) -> bytes | None:
+        """Return the server's certificate (DER); None where the connection is not encrypted."""
+        writer = getattr(self._client._transport, "_io_writer", None)
+        encrypted = None if writer is None else writer.get_extra_info("ssl_object")
+        return None if encrypted is None else encrypted.getpeercert(binary_form=True)
+
+    @property
     def is_connected(self) -> bool:
         return self._client.is_connected
 

@@ -5,7 +5,7 @@ an object only for whoever asks for it. `engine top`, `engine status`, `--where`
 look at one.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
@@ -83,6 +83,7 @@ class Board:
         self.halted: dict[int, Halt] = {}  # by partition
         self.shares: dict[tuple[str, int], Share] = {}  # by account and partition
         self.rounds = self.decided = self.changed = self.unreadable = 0
+        self.on_decide: Callable[[Decide], None] = lambda record: None  # told of each round
         self.touched: set[str] = set()  # campaigns with news, for whoever empties it
         self._apart_ms: int | None = None
         self._newest: dict[str, tuple[Decide, int, int]] = {}
@@ -272,6 +273,7 @@ class Board:
             self.rounds += 1
             self.decided += record.decided
             self._learn(record)
+            self.on_decide(record)
         elif isinstance(record, Keep):
             rows = zip(record.campaign, record.settled_micros, record.reserved_micros, strict=True)
             for name, settled, reserved in rows:
