@@ -9,6 +9,12 @@
     - ConflictError                 somebody else changed it first (compare-and-swap lost)
     - FencedError                   the partition has a newer owner: stop deciding for it
     - MalformedMessageError         a payload did not decode; goes to the dead letters
+  + PlatformError                   an ad platform did not do what it was asked
+    - PlatformUnavailableError      it did not answer, or broke: the same call may do later
+    - PlatformThrottledError        too many calls: wait as long as it says, then the same call
+    - PlatformQuotaError            a day's quota is used up: nothing more until it is renewed
+    - PlatformRejectedError         it understood and said no: the same call will never do
+    - PlatformCredentialsError      the credentials are missing, wrong, expired, or not enough
 """
 
 __all__ = [
@@ -20,6 +26,12 @@ __all__ = [
     "FencedError",
     "MalformedMessageError",
     "MessagingError",
+    "PlatformCredentialsError",
+    "PlatformError",
+    "PlatformQuotaError",
+    "PlatformRejectedError",
+    "PlatformThrottledError",
+    "PlatformUnavailableError",
     "TransitionError",
 ]
 
@@ -86,3 +98,39 @@ class MalformedMessageError(MessagingError):
         super().__init__(f"{subject}: {reason}")
         self.subject = subject
         self.reason = reason
+
+
+class PlatformError(EngineError):
+    """An ad platform did not do what it was asked. `code` is the platform's own word for why."""
+
+    def __init__(self, platform: str, reason: str, *, code: str = "") -> None:
+        super().__init__(f"{platform}: {reason}" + (f" ({code})" if code else ""))
+        self.platform = platform
+        self.reason = reason
+        self.code = code
+
+
+class PlatformUnavailableError(PlatformError):
+    """The platform did not answer in time, or broke. Whether it did what was asked is unknown."""
+
+
+class PlatformThrottledError(PlatformError):
+    """Too many calls. `retry_after_s` is the platform's own delay, None where it names none."""
+
+    def __init__(
+        self, platform: str, reason: str, *, code: str = "", retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(platform, reason, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class PlatformQuotaError(PlatformThrottledError):
+    """A day's quota is used up. `retry_after_s` is the time until it is renewed, where known."""
+
+
+class PlatformRejectedError(PlatformError):
+    """The platform understood and said no; the same call will never do."""
+
+
+class PlatformCredentialsError(PlatformError):
+    """The credentials are missing, wrong, expired, or do not reach what was asked for."""

@@ -13,8 +13,8 @@ FLOORS = [
     {"domain"},
     {"core"},
     {"market", "reports", "backtest"},
-    {"messaging", "fleet"},
-    {"worker", "simulation", "campaigns", "logs"},
+    {"messaging", "fleet", "platforms"},
+    {"worker", "simulation", "campaigns", "logs", "gateway", "sandbox", "dashboard", "metrics"},
     {"wiring"},
     {"cli"},
 ]

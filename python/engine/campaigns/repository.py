@@ -145,11 +145,17 @@ class Repository:
         return turned
 
     async def move(
-        self, campaign: str, wanted: Callable[[Campaign], State], *, note: str = ""
+        self,
+        campaign: str,
+        wanted: Callable[[Campaign], State],
+        *,
+        note: str = "",
+        dry_run: bool = False,
     ) -> tuple[State, State]:
         """Move a campaign to the state that `wanted` gives for it; return its state before and now.
 
-        Whoever changes it meanwhile goes first: it is read and judged again.
+        `dry_run` only finds out. Whoever changes it meanwhile goes first: it is read and judged
+        again.
 
         Raises:
             DefinitionError: there is no such campaign.
@@ -161,6 +167,8 @@ class Repository:
             if stored is None:
                 raise DefinitionError("campaign", "a published campaign", None)
             state = transition(campaign, stored.campaign.state, wanted(stored.campaign))
+            if dry_run:
+                return stored.campaign.state, state
             try:
                 await self.write(
                     stored.campaign.definition, state, expected=stored.revision, note=note

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cyclopts.exceptions import CycloptsError, UnknownCommandError
 
 from engine.cli.app import COMMANDS, application
+from engine.cli.contexts import chosen, in_context
 from engine.errors import ConfigError, EngineError
 
 __all__ = ["main", "run"]
@@ -24,10 +25,13 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code: 0 done, 1 failed, 2 not understood, 130 Ctrl-C."""
     try:
         try:
+            arguments, context, write = chosen(arguments, os.environ)
+            has_nats = any(one == "--nats" or one.startswith("--nats=") for one in arguments)
             app = application(called=arguments)
-            code = app(
-                arguments, result_action="return_value", exit_on_error=False, print_error=False
-            )
+            with in_context(context, write=write, nats=has_nats):
+                code = app(
+                    arguments, result_action="return_value", exit_on_error=False, print_error=False
+                )
             sys.stdout.flush()
         except BaseExceptionGroup as group:
             raise _first(group) from None

@@ -1,7 +1,6 @@
 """The commands of `engine`, each imported only when it is called: `engine --help` is quick."""
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from cyclopts import App, Group
 
@@ -9,9 +8,10 @@ __all__ = ["COMMANDS", "application"]
 
 _RUN = Group("Run", sort_key=1)
 _FEED = Group("Feed", sort_key=2)
-_WATCH = Group("Watch and steer", sort_key=3)
-_TRY = Group("Try out", sort_key=4)
-_ELSE = Group("Else", sort_key=5)
+_WATCH = Group("Watch", sort_key=3)
+_STEER = Group("Steer", sort_key=4)
+_TRY = Group("Try out", sort_key=5)
+_ELSE = Group("Else", sort_key=6)
 
 # Where, under which name, and in a line what for. A module that cannot be imported breaks its own
 # command and no other.
@@ -45,12 +45,27 @@ _COMMANDS = (
         "engine.cli.forecast:command",
         "Say what a budget is expected to bring.",
     ),
+    (_WATCH, "top", "engine.cli.top:command", "Watch campaigns, workers and platforms."),
+    (_WATCH, "status", "engine.cli.status:command", "Say in a few lines how the fleet is."),
+    (_WATCH, "doctor", "engine.cli.doctor:command", "Check this machine, the broker and rights."),
     (_WATCH, "list", "engine.cli.listing:list_command", "List campaigns."),
     (_WATCH, "show", "engine.cli.listing:show_command", "Show a campaign and its newest decision."),
     (_WATCH, "decisions", "engine.cli.decisions:command", "Print decisions, as they are made."),
-    (_WATCH, "pause", "engine.cli.steering:pause_command", "Pause campaigns."),
-    (_WATCH, "resume", "engine.cli.steering:resume_command", "Let campaigns run (again)."),
-    (_WATCH, "stop", "engine.cli.steering:stop_command", "End campaigns, for good."),
+    (_WATCH, "explain", "engine.cli.explain:command", "Say why a campaign bids as it does."),
+    (_WATCH, "exporter", "engine.cli.exporter:command", "Serve the fleet's figures to Prometheus."),
+    (
+        _STEER,
+        "plan",
+        "engine.cli.plan:plan_command",
+        "Say what files would change, field by field.",
+    ),
+    (_STEER, "apply", "engine.cli.plan:apply_command", "Change campaigns to what files say."),
+    (_STEER, "pause", "engine.cli.steering:pause_command", "Pause campaigns."),
+    (_STEER, "resume", "engine.cli.steering:resume_command", "Let campaigns run (again)."),
+    (_STEER, "stop", "engine.cli.steering:stop_command", "End campaigns, for good."),
+    (_STEER, "halt", "engine.cli.halt:command", "Turn the kill switch of the whole fleet."),
+    (_ELSE, "contexts", "engine.cli.contexts:command", "List brokers by name, for --context."),
+    (_ELSE, "completion", "engine.cli.completion:command", "Print completion for a shell."),
 )
 
 
@@ -70,7 +85,9 @@ def application(called: Sequence[str] = ()) -> App:
         help="Real-time campaign optimisation across ad platforms.",
         help_format="plaintext",
         help_epilogue=(
-            "The broker is ENGINE_NATS or --nats, nats://127.0.0.1:4222 where neither is given.\n"
+            "The broker is --nats, or ENGINE_NATS, or nats://127.0.0.1:4222.\n"
+            "--context NAME (or ENGINE_CONTEXT) is one of `engine contexts`, which are\n"
+            "read-only until --write. Each command explains itself: engine top --help.\n"
             "Exit codes: 0 done, 1 failed or done in part, 2 not understood, 130 interrupted."
         ),
         version=_version,
@@ -103,7 +120,6 @@ def application(called: Sequence[str] = ()) -> App:
 
 
 def _version() -> str:
-    try:
-        return version("campaign-engine")
-    except PackageNotFoundError:  # run from a checkout
-        return "0 (not installed)"
+    from engine.cli.versions import versions  # `engine --help` does not ask for the core
+
+    return versions()

@@ -140,7 +140,7 @@ def retry_command(
                 complain("no dead letters")
         return FAILED if any(not one.is_done for one in outcomes) else DONE
 
-    return run(work, nats=nats, role=Role.OPERATOR)
+    return run(work, nats=nats, role=Role.OPERATOR, writes=not dry_run)
 
 
 async def _letters(session: Session, wanted: Iterable[int] | None) -> dict[int, DeadLetter]:

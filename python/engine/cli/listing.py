@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from engine.campaigns.decided import Ledger, newest_of
 from engine.campaigns.repository import Stored
+from engine.cli.choosing import WhereText, choice_of, near_id
 from engine.cli.decisions import decision_json, decision_line
 from engine.cli.output import as_json, complain, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
@@ -17,6 +18,7 @@ from engine.domain.ids import is_campaign_id
 from engine.domain.lifecycle import LEGAL, State
 from engine.domain.money import MICROS, from_micros
 from engine.domain.reasons import condition_words, sentence
+from engine.reports.facts import parse
 
 __all__ = ["list_command", "show_command"]
 
@@ -27,6 +29,7 @@ def list_command(
     *,
     state: State | None = None,
     platform: str | None = None,
+    where: WhereText = None,
     limit: Annotated[int | None, Parameter(name=["--limit", "-n"])] = None,
     json: AsJson = False,
     nats: Nats = None,
@@ -46,15 +49,20 @@ def list_command(
         complain(f"engine list: --limit of 1 or more, found {limit}")
         return NOT_UNDERSTOOD
 
+    if where is not None:
+        parse(where)  # before there is a connection
     rows: list[Stored] = []
 
     async def work(session: Session) -> int:
+        chosen = None if where is None else await choice_of(session, where)
         async for stored in session.repository.all():
             campaign = stored.campaign
-            if state in (None, campaign.state) and (
-                platform is None or platform in campaign.definition.platforms
-            ):
+            is_there = platform is None or platform in campaign.definition.platforms
+            is_chosen = chosen is None or campaign.definition.id in chosen.matches
+            if state in (None, campaign.state) and is_there and is_chosen:
                 rows.append(stored)
+        if chosen is not None and chosen.unknown and not json:
+            complain(f"{chosen.unknown:,} not listed, as what is asked is not known of them")
         return DONE
 
     code = run(work, nats=nats)  # a long table is printed without keeping the broker waiting
@@ -81,7 +89,9 @@ def show_command(id: str, /, *, json: AsJson = False, nats: Nats = None) -> int:
     async def work(session: Session) -> int:
         stored = await session.repository.get(id)
         if stored is None:
-            complain(f"{id}: wanted a published campaign, found nothing (engine list)")
+            names = [one.campaign.definition.id async for one in session.repository.all()]
+            hint = near_id(id, names) or " (engine list)"
+            complain(f"{id}: wanted a published campaign, found nothing{hint}")
             return FAILED
         decisions, ledger, _ = await newest_of(session.broker.chain, id, limit=1)
         newest = decisions[-1] if decisions else None

@@ -5,13 +5,16 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from engine.cli.metrics_page import served_metrics
 from engine.clock import SystemClock
 from engine.market.market import Market
 from engine.messaging.identity import IdentitySettings
 from engine.messaging.permissions import Role
+from engine.metrics.market import market_families
 from engine.simulation.service import MarketService
 from engine.wiring import DEFAULT_NATS, load, open_broker, run_service, set_up_logs
 from engine.wiring.process import stopped_by_signals
+from engine.worker.settings import MetricsPort
 
 __all__ = ["MarketSettings", "command"]
 
@@ -40,6 +43,7 @@ class MarketSettings(IdentitySettings, frozen=True, forbid_unknown_fields=True, 
     origin: Annotated[
         float, msgspec.Meta(description="epoch seconds such as 0, when a Monday began")
     ] = 345_600.0  # 1970-01-05
+    metrics_port: MetricsPort | None = None
     log_level: Annotated[
         str,
         msgspec.Meta(
@@ -57,6 +61,7 @@ def command(
     day_seconds: _Flag = None,
     step: _Flag = None,
     origin: _Flag = None,
+    metrics_port: _Flag = None,
     log_level: _Flag = None,
 ) -> int:
     """Run the simulated ad platforms until SIGTERM or Ctrl-C.
@@ -81,6 +86,9 @@ def command(
         Seconds between two reports; 1 where not given.
     origin
         Epoch seconds at which a Monday of the market began; 345600, in 1970, where not given.
+    metrics_port
+        PORT or HOST:PORT where /metrics answers Prometheus; nowhere where not given. PORT is this
+        machine only.
     log_level
         debug, info, warning or error; info where not given.
     """
@@ -91,6 +99,7 @@ def command(
         "day_seconds": day_seconds,
         "step": step,
         "origin": origin,
+        "metrics_port": metrics_port,
         "log_level": log_level,
     }
     settings = load(MarketSettings, file=config, flags=flags)
@@ -107,6 +116,7 @@ async def _serve(settings: MarketSettings) -> None:
         patience=_PATIENCE_S,
         identity=settings,
         role=Role.GATEWAY,
+        writes=True,
     ) as broker:
         service = MarketService(
             broker=broker,
@@ -119,5 +129,10 @@ async def _serve(settings: MarketSettings) -> None:
             clock=clock,
             name=settings.name,
         )
-        async with stopped_by_signals(service):
+        page = served_metrics(
+            settings.metrics_port,
+            service="market",
+            collect=lambda: market_families(service.figures()),
+        )
+        async with stopped_by_signals(service), page:
             await service.run()

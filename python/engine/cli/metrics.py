@@ -51,7 +51,7 @@ def command(
             await _publish(session, files, tally, dry_run=dry_run)
         return _report(tally, dry_run=dry_run, kept_in=rejects_to, json=json)
 
-    return run(work, nats=nats)
+    return run(work, nats=nats, writes=not dry_run)
 
 
 class _Tally:

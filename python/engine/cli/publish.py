@@ -96,7 +96,7 @@ def command(
                 reject(problem)
             return _report(reading, published, dry_run=dry_run, kept_in=rejects_to, json=json)
 
-        return run(work, nats=nats, role=Role.PUBLISHER)
+        return run(work, nats=nats, role=Role.PUBLISHER, writes=not dry_run)
 
 
 def _warn(reading: Reading) -> None:

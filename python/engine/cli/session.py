@@ -17,12 +17,15 @@ from engine.messaging.credentials import has_password
 from engine.messaging.permissions import Role
 from engine.messaging.ports import Broker
 from engine.wiring import open_broker, set_up_logs
+from engine.wiring.read_only import WRITERS, is_read_only, refuse_if_read_only
 
 __all__ = ["AsJson", "Nats", "Session", "run"]
 
 Nats = Annotated[
     str | None,
-    Parameter(help="URL of the broker; ENGINE_NATS or nats://127.0.0.1:4222 where not given."),
+    Parameter(
+        help="URL of the broker; the context's, ENGINE_NATS or this machine's where not given."
+    ),
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 
@@ -47,19 +50,27 @@ def run(
     nats: str | None,
     role: Role | None = None,
     provision: bool | None = None,
+    writes: bool | None = None,
 ) -> int:
     """Connect, do some work, and return the exit code it gives.
 
     `role` is what whoever calls must be allowed to do; None lets the broker refuse as it comes.
-    `provision` as for `open_broker`.
+    `provision` as for `open_broker`. `writes` is whether anything may be changed; None goes by
+    the role.
 
     Raises:
         BrokerError: the broker is away, or lacks something the role needs.
-        ConfigError: the address holds a password, on the command line for everybody to see.
+        ConfigError: the address holds a password, on the command line for everybody to see; or
+            something would be changed in a read-only context.
     """
     if nats is not None and has_password(nats):
         where = "ENGINE_NATS, or ENGINE_USER with ENGINE_PASSWORD_FILE"
         raise ConfigError(f"--nats: an address without a password, which is for {where}")
+
+    if role in WRITERS if writes is None else writes:
+        refuse_if_read_only()
+    if provision is None and is_read_only():
+        provision = False
 
     async def connected() -> int:
         async with open_broker(nats, name="engine-cli", role=role, provision=provision) as broker:

@@ -1,41 +1,94 @@
 """`engine pause`, `resume` and `stop`: campaigns through their life, by legal ways only."""
 
-import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
 from engine.campaigns.files.rows import shown
 from engine.campaigns.repository import state_by_flight
-from engine.cli.output import as_json, complain, say, utc
+from engine.cli.asking import DryRun, Note, Yes, agreed
+from engine.cli.choosing import Choice, Match, WhereText, choice_of, near_id, sample_line
+from engine.cli.moving import move_all
+from engine.cli.output import as_json, complain, progress, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.campaign import Campaign
 from engine.domain.ids import is_campaign_id
-from engine.domain.lifecycle import State
+from engine.domain.lifecycle import LEGAL, State
 from engine.errors import ConflictError, DefinitionError, TransitionError
 from engine.messaging.permissions import Role
+from engine.reports.facts import parse
 
 __all__ = ["pause_command", "resume_command", "stop_command"]
 
 DONE, FAILED, NOT_UNDERSTOOD = 0, 1, 2
+SAMPLE = 10  # campaigns shown before the question
+DRIFT = 0.1  # of the campaigns chosen: by more the choice is not the one that was agreed to
 
-Note = Annotated[str, Parameter(help="Why, for people.")]
+Expect = Annotated[
+    int | None,
+    Parameter(help="With --where: change nothing unless just so many campaigns would be moved."),
+]
+Wanted = Callable[[Campaign, float], State]
 
 
-def pause_command(*ids: str, note: Note = "", json: AsJson = False, nats: Nats = None) -> int:
+class _Verb(NamedTuple):
+    """A command: its name, what it makes of a campaign, and its participle."""
+
+    name: str
+    wanted: Wanted
+    done: str
+
+
+class _Order(NamedTuple):
+    """What was asked for."""
+
+    ids: tuple[str, ...]
+    where: str | None
+    yes: bool
+    dry_run: bool
+    expect: int | None
+    note: str
+    json: bool
+    nats: str | None
+
+
+def pause_command(
+    *ids: str,
+    where: WhereText = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    expect: Expect = None,
+    note: Note = "",
+    json: AsJson = False,
+    nats: Nats = None,
+) -> int:
     """Pause campaigns: no new bids until they are resumed.
+
+    Those named, or those that an expression fits: these are counted and shown first.
 
     Parameters
     ----------
     ids
         Ids of campaigns.
     """
-    return _move("pause", ids, lambda _, now: State.PAUSED, note=note, json=json, nats=nats)
+    verb = _Verb("pause", lambda _, now: State.PAUSED, "paused")
+    return _move(verb, _Order(ids, where, yes, dry_run, expect, note, json, nats))
 
 
-def resume_command(*ids: str, note: Note = "", json: AsJson = False, nats: Nats = None) -> int:
+def resume_command(
+    *ids: str,
+    where: WhereText = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    expect: Expect = None,
+    note: Note = "",
+    json: AsJson = False,
+    nats: Nats = None,
+) -> int:
     """Let paused, exhausted or draft campaigns run: at once in their flight, scheduled before it.
+
+    Those named, or those that an expression fits: these are counted and shown first.
 
     Parameters
     ----------
@@ -50,84 +103,239 @@ def resume_command(*ids: str, note: Note = "", json: AsJson = False, nats: Nats 
             raise DefinitionError("flight.ends_at", "a flight that is not over", ends_at)
         return state
 
-    return _move("resume", ids, wanted, note=note, json=json, nats=nats)
+    verb = _Verb("resume", wanted, "resumed")
+    return _move(verb, _Order(ids, where, yes, dry_run, expect, note, json, nats))
 
 
 def stop_command(
     *ids: str,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative="")] = False,
+    where: WhereText = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    expect: Expect = None,
     note: Note = "",
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:
     """End campaigns, for good: a stopped campaign never bids again.
 
+    Those named, or those that an expression fits: these are counted and shown first.
+
     Parameters
     ----------
     ids
         Ids of campaigns.
-    yes
-        Do not ask.
     """
-    if ids and not yes:
-        if not sys.stdin.isatty():
-            complain("engine stop: a stop is final; without a terminal to ask on, add --yes")
+    verb = _Verb("stop", lambda _, now: State.STOPPED, "stopped")
+    order = _Order(ids, where, yes, dry_run, expect, note, json, nats)
+    if ids and where is None and not yes and not dry_run:
+        question = f"Stop {', '.join(ids)} for good?"
+        refused = agreed(question, command="stop", nothing="nothing was stopped")
+        if refused is not None:
+            return refused
+    return _move(verb, order)
+
+
+def _move(verb: _Verb, order: _Order) -> int:
+    if order.where is not None:
+        parse(order.where)  # before there is a connection
+        if order.ids:
+            complain(f"engine {verb.name}: ids or --where, found both")
             return NOT_UNDERSTOOD
-        sys.stderr.write(f"Stop {', '.join(ids)} for good? [y/N] ")
-        sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            complain("nothing was stopped")
-            return FAILED
-    return _move("stop", ids, lambda _, now: State.STOPPED, note=note, json=json, nats=nats)
-
-
-def _move(
-    verb: str,
-    ids: tuple[str, ...],
-    wanted: Callable[[Campaign, float], State],
-    *,
-    note: str,
-    json: bool,
-    nats: str | None,
-) -> int:
-    if not ids:
-        complain(f"engine {verb}: at least one campaign id, found none")
+        return _move_chosen(verb, order, order.where)
+    if not order.ids:
+        complain(f"engine {verb.name}: at least one campaign id or --where, found none")
         return NOT_UNDERSTOOD
-    for campaign in ids:
+    for campaign in order.ids:
         if not is_campaign_id(campaign):
-            complain(f"engine {verb}: an id of 1 to 64 of A-Z a-z 0-9 _ -, found {campaign!r}")
+            complain(f"engine {verb.name}: an id of 1 to 64 of A-Z a-z 0-9 _ -, found {campaign!r}")
             return NOT_UNDERSTOOD
+    return _move_named(verb, order)
 
+
+# by name
+
+
+def _move_named(verb: _Verb, order: _Order) -> int:
     async def work(session: Session) -> int:
-        rows = [await _move_one(session, one, wanted, note) for one in dict.fromkeys(ids)]
-        if json:
-            as_json(rows)
-        else:
-            for row in rows:
-                _print(row)
+        rows = [await _move_one(session, one, verb, order) for one in dict.fromkeys(order.ids)]
+        _report(rows, order)
         return FAILED if any("error" in row for row in rows) else DONE
 
-    return run(work, nats=nats, role=Role.PUBLISHER)
+    return run(work, nats=order.nats, role=Role.PUBLISHER, writes=not order.dry_run)
 
 
-async def _move_one(
-    session: Session, campaign: str, wanted: Callable[[Campaign, float], State], note: str
-) -> dict[str, str]:
+async def _move_one(session: Session, campaign: str, verb: _Verb, order: _Order) -> dict[str, str]:
     """Move one campaign; one that cannot be moved does not keep the others from it."""
     try:
         before, after = await session.repository.move(
-            campaign, lambda one: wanted(one, session.clock.now()), note=note
+            campaign,
+            lambda one: verb.wanted(one, session.clock.now()),
+            note=order.note,
+            dry_run=order.dry_run,
         )
     except DefinitionError as error:
         line = f"{campaign}: wanted {error.wanted}, found {shown(error.found)}"
+        if error.field == "campaign":
+            everybody = session.repository.all()
+            line += near_id(campaign, [one.campaign.definition.id async for one in everybody])
         return {"campaign": campaign, "error": line}
     except (TransitionError, ConflictError) as error:
         return {"campaign": campaign, "error": str(error)}
     return {"campaign": campaign, "was": before.value, "state": after.value}
 
 
-def _print(row: dict[str, str]) -> None:
-    if "error" in row:
-        complain(row["error"])
-    else:
-        say(f"{row['campaign']}: {row['was']} → {row['state']}")
+def _report(rows: Sequence[dict[str, str]], order: _Order) -> None:
+    if order.json:
+        as_json(rows)
+        return
+    for row in rows:
+        if "error" in row:
+            complain(row["error"])
+        else:
+            would = "would be " if order.dry_run else ""
+            say(f"{row['campaign']}: {row['was']} → {would}{row['state']}")
+
+
+# by expression
+
+
+class _Movable(NamedTuple):
+    """What of a choice can be moved, and why not the rest."""
+
+    matches: dict[str, Match]
+    already: int  # where they are wanted
+    final: int  # or otherwise not to be moved from where they are
+
+    @property
+    def ids(self) -> frozenset[str]:
+        return frozenset(self.matches)
+
+
+def _movable(choice: Choice, verb: _Verb, now: float) -> _Movable:
+    matches, already, final = {}, 0, 0
+    for name, match in choice.matches.items():
+        try:
+            wanted = verb.wanted(match.campaign, now)
+        except DefinitionError:
+            final += 1
+            continue
+        if wanted is match.campaign.state:
+            already += 1
+        elif wanted in LEGAL[match.campaign.state]:
+            matches[name] = match
+        else:
+            final += 1
+    return _Movable(matches, already, final)
+
+
+def _move_chosen(verb: _Verb, order: _Order, where: str) -> int:
+    choice, movable = _choose(verb, order, where)
+    if not order.json:
+        _show(verb, choice, movable, order)
+    if order.expect is not None and len(movable.matches) != order.expect:
+        complain(
+            f"engine {verb.name}: {order.expect:,} campaigns as expected, "
+            f"found {len(movable.matches):,}: nothing was {verb.done}"
+        )
+        return FAILED
+    if order.dry_run or not movable.matches:
+        if order.json:
+            as_json(list(_rows(movable, verb)))
+        return DONE
+    agreed_to = movable.ids
+    if not order.yes:
+        final = " for good" if verb.name == "stop" else ""
+        question = f"{verb.name.capitalize()} {_campaigns(len(agreed_to))}{final}?"
+        refused = agreed(question, command=verb.name, nothing=f"nothing was {verb.done}")
+        if refused is not None:
+            return refused
+        _, movable = _choose(verb, order, where)  # some time has passed
+        if _has_drifted(agreed_to, movable.ids):
+            complain(
+                f"the choice has changed meanwhile, from {_campaigns(len(agreed_to))} to "
+                f"{len(movable.ids):,}: nothing was {verb.done}; say it again"
+            )
+            return FAILED
+    return _carry_out(verb, order, sorted(agreed_to & movable.ids))
+
+
+def _choose(verb: _Verb, order: _Order, where: str) -> tuple[Choice, _Movable]:
+    found: list[tuple[Choice, _Movable]] = []
+
+    async def work(session: Session) -> int:
+        choice = await choice_of(session, where)
+        found.append((choice, _movable(choice, verb, session.clock.now())))
+        return DONE
+
+    run(work, nats=order.nats, writes=not order.dry_run)
+    return found[0]
+
+
+def _has_drifted(agreed_to: frozenset[str], now: frozenset[str]) -> bool:
+    """Return whether a choice is another: a campaign or a tenth may come or go by itself."""
+    return len(agreed_to ^ now) > max(1, DRIFT * len(agreed_to))
+
+
+def _show(verb: _Verb, choice: Choice, movable: _Movable, order: _Order) -> None:
+    found = len(movable.matches)
+    would = "would be" if order.dry_run else "can be"
+    parts = [f"{_campaigns(len(choice.matches))} of {choice.total:,} fit, {found:,} {would} "
+             f"{verb.done}"]  # fmt: skip
+    if movable.already:
+        parts.append(f"{movable.already:,} {'is' if movable.already == 1 else 'are'} already")
+    if movable.final:
+        parts.append(f"{movable.final:,} cannot be, from where in life they are")
+    if choice.unknown:
+        parts.append(f"{choice.unknown:,} not chosen, as what is asked is not known of them")
+    complain("; ".join(parts))
+    shown_first = list(movable.matches.values())[:SAMPLE]
+    for match in shown_first:
+        complain(f"  {sample_line(match)}")
+    if found > len(shown_first):
+        complain(f"  … and {found - len(shown_first):,} more (--dry-run --json has all)")
+    others = sum(len(one.platforms) < len(one.campaign.definition.platforms)
+                 for one in movable.matches.values())  # fmt: skip
+    if others:
+        complain(f"a campaign is {verb.done} on all its platforms: {others:,} are on others too")
+
+
+def _carry_out(verb: _Verb, order: _Order, ids: Sequence[str]) -> int:
+    rows: list[dict[str, str]] = []
+
+    async def work(session: Session) -> int:
+        with progress(verb.name, len(ids)) as tell:
+
+            def done(row: dict[str, str]) -> None:
+                rows.append(row)
+                tell(len(rows))
+
+            await move_all(ids, lambda one: _move_one(session, one, verb, order), done)
+        return DONE
+
+    try:
+        run(work, nats=order.nats, role=Role.PUBLISHER)
+    finally:
+        moved = sum("error" not in row for row in rows)
+        if not order.json:
+            for row in rows:
+                if "error" in row:
+                    complain(row["error"])
+            say(f"{moved:,} of {_campaigns(len(ids))} {verb.done}")
+    if order.json:
+        as_json(sorted(rows, key=lambda row: row["campaign"]))
+    return DONE if moved == len(ids) else FAILED
+
+
+def _rows(movable: _Movable, verb: _Verb) -> Iterator[dict[str, object]]:
+    for name, match in movable.matches.items():
+        yield {
+            "campaign": name,
+            "was": match.campaign.state.value,
+            "platforms": match.platforms,
+            "action": verb.name,
+        }
+
+
+def _campaigns(count: int) -> str:
+    return f"{count:,} campaign{'' if count == 1 else 's'}"

@@ -11,13 +11,16 @@ from typing import Annotated
 import structlog
 from cyclopts import App, Parameter
 
+from engine.cli.metrics_page import served_metrics
 from engine.clock import Clock, SystemClock
 from engine.messaging.permissions import Role
+from engine.metrics.worker import worker_families
 from engine.wiring import open_broker, run_service, set_up_logs, stopped_by_signals
 from engine.wiring.settings import load
 from engine.worker.health import serve_health
 from engine.worker.service import Worker
 from engine.worker.settings import WorkerSettings
+from engine.worker.tally import ROUND_BOUNDS_MS
 
 __all__ = ["app", "command", "serve"]
 
@@ -40,6 +43,7 @@ def command(
     grace: Flag = None,
     patience: Flag = None,
     health: Flag = None,
+    metrics_port: Flag = None,
     log_level: Flag = None,
 ) -> int:
     """Take partitions, run their rounds, give them back on SIGTERM or SIGINT.
@@ -72,6 +76,9 @@ def command(
     health
         HOST:PORT where /live, /ready and /status answer over HTTP; nowhere where not given. :PORT
         is this machine only.
+    metrics_port
+        PORT or HOST:PORT where /metrics answers Prometheus; nowhere where not given. PORT is this
+        machine only.
     log_level
         debug, info, warning or error; info where not given.
     """
@@ -96,11 +103,17 @@ async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None
         patience=settings.patience,
         identity=settings,
         role=Role.WORKER,
+        writes=True,
     ) as broker:
         service = Worker(
             broker=broker, clock=clock, name=name, settings=settings, version=_version()
         )
-        async with stopped_by_signals(service), _health(settings.health, service):
+        page = served_metrics(
+            settings.metrics_port,
+            service="worker",
+            collect=lambda: worker_families(service, bounds_ms=ROUND_BOUNDS_MS),
+        )
+        async with stopped_by_signals(service), _health(settings.health, service), page:
             await service.run()
 
 

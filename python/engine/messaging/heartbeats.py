@@ -1,4 +1,4 @@
-"""Heartbeats on a core subject: not stored, and lost while nobody listens.
+"""Signs of life on core subjects: not stored, and lost while nobody listens.
 
 Beside them the server's own word that a connection has ended, where it is granted: a process that
 was killed is known to be gone within milliseconds, and not by the heartbeats that do not come.
@@ -49,10 +49,13 @@ def connection_lost(payload: bytes) -> str:
 
 
 class CoreHeartbeats:
-    """Heartbeats over `engine.heartbeat.<worker>`."""
+    """Heartbeats over `engine.heartbeat.<worker>`, or whatever subject a name has."""
 
-    def __init__(self, *, link: Link) -> None:
+    def __init__(
+        self, *, link: Link, subject: Callable[[str], str] = subjects.heartbeat_subject
+    ) -> None:
         self._link = link
+        self._subject = subject
 
     @property
     def connection(self) -> str:
@@ -60,7 +63,7 @@ class CoreHeartbeats:
 
     async def beat(self, worker: str, payload: bytes) -> None:
         try:
-            await self._link.send(subjects.heartbeat_subject(worker), payload)
+            await self._link.send(self._subject(worker), payload)
         except UnansweredError:
             return  # a heartbeat that cannot be sent is a heartbeat missed
 
@@ -76,8 +79,7 @@ class CoreHeartbeats:
 
         await self._link.connected()
         async with AsyncExitStack() as stack:
-            hush = await self._link.subscribe(subjects.heartbeat_subject("*"), heard)
-            stack.push_async_callback(hush)
+            stack.push_async_callback(await self._link.subscribe(self._subject("*"), heard))
             if lost is not None:
                 await self._hear_of_losses(lost, stack)
             yield

@@ -101,6 +101,7 @@ class MemoryServer:
         }
         self.listeners: list[Callable[[str, bytes], None]] = []
         self.mourners: list[Callable[[str], None]] = []
+        self.gateway_listeners: list[Callable[[str, bytes], None]] = []
         self._requests_to_lose = 0
         self._answers_to_lose = 0
         self._reads_to_lose = 0
@@ -213,7 +214,13 @@ class MemoryBroker:
         )
         self.campaigns = LogCampaigns(log=self._stream(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
-        self.heartbeats = _MemoryHeartbeats(server=self.server, connection=f"memory/{id(self):x}")
+        name = f"memory/{id(self):x}"
+        self.heartbeats = _MemoryHeartbeats(
+            server=self.server, listeners=self.server.listeners, connection=name
+        )
+        self.gateways = _MemoryHeartbeats(
+            server=self.server, listeners=self.server.gateway_listeners, connection=name
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -464,14 +471,21 @@ class _MemoryDeadLetters:
 
 
 class _MemoryHeartbeats:
-    def __init__(self, *, server: MemoryServer, connection: str) -> None:
+    def __init__(
+        self,
+        *,
+        server: MemoryServer,
+        listeners: list[Callable[[str, bytes], None]],
+        connection: str,
+    ) -> None:
         self.connection = connection
         self._server = server
+        self._listeners = listeners
 
     async def beat(self, worker: str, payload: bytes) -> None:
         if self._server.is_up:
             loop = asyncio.get_running_loop()
-            for deliver in self._server.listeners:
+            for deliver in self._listeners:
                 loop.call_soon(deliver, worker, payload)
 
     @asynccontextmanager
@@ -481,13 +495,13 @@ class _MemoryHeartbeats:
         *,
         lost: Callable[[str], None] | None = None,
     ) -> AsyncIterator[None]:
-        self._server.listeners.append(deliver)
+        self._listeners.append(deliver)
         if lost is not None:
             self._server.mourners.append(lost)
         try:
             yield
         finally:
-            self._server.listeners.remove(deliver)
+            self._listeners.remove(deliver)
             if lost is not None:
                 self._server.mourners.remove(lost)
 

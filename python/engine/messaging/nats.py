@@ -96,6 +96,7 @@ class NatsBroker:
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
         self.heartbeats = CoreHeartbeats(link=link)
+        self.gateways = CoreHeartbeats(link=link, subject=subjects.gateway_subject)
 
     @property
     def is_connected(self) -> bool:
@@ -217,6 +218,13 @@ class NatsLink:
     def version(self) -> str:
         """Return the version that the server says it has."""
         return str(self._client.connected_server_version)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """Return the server's certificate (DER); None where the connection is not encrypted."""
+        writer = getattr(self._client._transport, "_io_writer", None)
+        encrypted = None if writer is None else writer.get_extra_info("ssl_object")
+        return None if encrypted is None else encrypted.getpeercert(binary_form=True)
 
     @property
     def is_connected(self) -> bool:

@@ -59,6 +59,7 @@ _METRICS, _DECISIONS = subjects.metrics_subject("*"), subjects.decisions_subject
 _CAMPAIGNS = subjects.campaign_subject("*", "*")
 _CONTROLS = subjects.control_subject("*", "*.*")  # shares of accounts, and the kill switch
 _BEATS = subjects.heartbeat_subject("*")
+_GATEWAYS = subjects.gateway_subject("*")
 _DEAD = subjects.dead_subject(">")
 
 STREAMS_READ: dict[Role, tuple[str, ...]] = {
@@ -92,7 +93,7 @@ STREAMS_READ: dict[Role, tuple[str, ...]] = {
 # A worker writes campaigns too: their state, when a flight begins or ends or a budget is spent.
 _WRITES: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (_DECISIONS, subjects.state_subject(">"), _CAMPAIGNS, _DEAD, _BEATS),
-    Role.GATEWAY: (_METRICS, _DEAD),
+    Role.GATEWAY: (_METRICS, _DEAD, _GATEWAYS),
     Role.PUBLISHER: (_CAMPAIGNS, _CONTROLS),
     Role.DASHBOARD: (),
     # Streams, consumers and backups are $JS's. Not the chains: nobody but a worker appends.
@@ -101,10 +102,10 @@ _WRITES: dict[Role, tuple[str, ...]] = {
 
 _HEARS: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (_BEATS,),
-    Role.GATEWAY: (),
+    Role.GATEWAY: (_GATEWAYS,),  # whether another one lives
     Role.PUBLISHER: (),
-    Role.DASHBOARD: (_BEATS,),
-    Role.OPERATOR: (_BEATS,),
+    Role.DASHBOARD: (_BEATS, _GATEWAYS),
+    Role.OPERATOR: (_BEATS, _GATEWAYS),
 }
 
 

@@ -223,7 +223,7 @@ class DeadLetters(Protocol):
 
 
 class Heartbeats(Protocol):
-    """Signs of life of workers: not stored, may be lost."""
+    """Signs of life, of workers or of gateways: not stored, may be lost."""
 
     @property
     def connection(self) -> str:
@@ -262,6 +262,10 @@ class Broker(Protocol):
     def dead_letters(self) -> DeadLetters: ...
     @property
     def heartbeats(self) -> Heartbeats: ...
+    @property
+    def gateways(self) -> Heartbeats:
+        """What gateways say of themselves (messaging.gateway_status), by gateway."""
+        ...
 
     @property
     def is_connected(self) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "Record",
     "Release",
     "Take",
+    "decision_at",
     "decisions_of",
     "decode_heartbeat",
     "decode_record",
@@ -170,29 +171,31 @@ def decode_heartbeat(subject: str, payload: bytes) -> Heartbeat:
 
 def decisions_of(record: Decide) -> list[Decision]:
     """Return a round's changed decisions, one object each, for people and consumers."""
-    columns = record.changed
     decisions, row = [], 0
-    for i, campaign in enumerate(columns.campaign):
-        end = row + columns.series_count[i]
-        best = columns.best[i]
-        decisions.append(
-            Decision(
-                campaign=campaign,
-                partition=record.partition,
-                epoch=record.epoch,
-                round=record.round,
-                at=record.at_ms / 1000,
-                action=Action(columns.action[i]),
-                binding=Binding(columns.binding[i]),
-                best_platform=None if best < 0 else record.platforms[best],
-                pacing_multiplier=columns.pacing_multiplier[i],
-                settled_micros=columns.settled_micros[i],
-                reserved_micros=columns.reserved_micros[i],
-                platforms=tuple(_platform(record, j) for j in range(row, end)),
-            )
-        )
-        row = end
+    for i, count in enumerate(record.changed.series_count):
+        decisions.append(decision_at(record, i, row))
+        row += count
     return decisions
+
+
+def decision_at(record: Decide, i: int, row: int) -> Decision:
+    """Return decision `i` of a round, whose series begin at `row`."""
+    columns = record.changed
+    best = columns.best[i]
+    return Decision(
+        campaign=columns.campaign[i],
+        partition=record.partition,
+        epoch=record.epoch,
+        round=record.round,
+        at=record.at_ms / 1000,
+        action=Action(columns.action[i]),
+        binding=Binding(columns.binding[i]),
+        best_platform=None if best < 0 else record.platforms[best],
+        pacing_multiplier=columns.pacing_multiplier[i],
+        settled_micros=columns.settled_micros[i],
+        reserved_micros=columns.reserved_micros[i],
+        platforms=tuple(_platform(record, j) for j in range(row, row + columns.series_count[i])),
+    )
 
 
 def _platform(record: Decide, row: int) -> PlatformDecision:

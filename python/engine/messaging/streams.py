@@ -22,6 +22,7 @@ __all__ = [
     "MAX_FRAME",
     "MAX_RECORD",
     "check",
+    "differing",
     "provision",
     "wanted_streams",
 ]
@@ -217,6 +218,16 @@ def _changes(name: str, *, wanted: dict[str, Any], found: dict[str, Any]) -> dic
         for field in _RELIED_ON
         if field in wanted and _differ(wanted[field], found.get(field))
     }
+
+
+def differing(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return the settings the engine rests on in which a stream differs, in words."""
+    fields = [*_FIXED, *(field for field in _RELIED_ON if field in wanted)]
+    return [
+        f"{field} {_shown(found.get(field))}, wanted {_shown(wanted.get(field))}"
+        for field in fields
+        if _differ(wanted.get(field), found.get(field))
+    ]
 
 
 def _differ(want: object, have: object) -> bool:

@@ -14,6 +14,7 @@ __all__ = [
     "dead_subject",
     "decisions_subject",
     "entry_subject",
+    "gateway_subject",
     "heartbeat_subject",
     "metrics_subject",
     "share_name",
@@ -46,6 +47,11 @@ def dead_subject(origin: str) -> str:
 
 def heartbeat_subject(worker: str) -> str:
     return f"engine.heartbeat.{worker}"
+
+
+def gateway_subject(gateway: str) -> str:
+    """Return the subject a gateway speaks on; of all of them with `*`."""
+    return f"engine.gateway.{gateway}"
 
 
 def campaign_key(partition: int, campaign: str) -> str:

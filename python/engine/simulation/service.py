@@ -55,6 +55,7 @@ class MarketService:
         self._campaigns: dict[str, Campaign] = {}  # written since the last step
         self._settled: dict[str, int] = {}
         self._stands_still = False
+        self._outbox: Outbox | None = None
 
     async def run(self) -> None:
         """Follow campaigns and decisions, sell and report, until stopped; then flush."""
@@ -62,7 +63,9 @@ class MarketService:
         # A frame's name must be new with each start: sequences begin at 1 again.
         producer = producer_key(f"{self._name}-{self._clock.now():.6f}")
         reporter = Reporter(producer=producer, silence_every=self._silence_every)
-        outbox = Outbox(frames=broker.frames, clock=self._clock, capacity=self._most_held)
+        self._outbox = outbox = Outbox(
+            frames=broker.frames, clock=self._clock, capacity=self._most_held
+        )
         async with (
             broker.campaigns.follow(self._on_campaign, after=0) as campaigns,
             broker.chain.follow(self._on_record, after=0) as records,
@@ -89,6 +92,17 @@ class MarketService:
     def stop(self) -> None:
         """Ask for the end; asked again, it changes nothing."""
         self._stopping.set()
+
+    def figures(self) -> dict[str, int]:
+        """Return what was sold since the market opened, and what waits to be sent."""
+        books = self._market.books
+        return {
+            "series": len(self._market.series),
+            "impressions": int(books.impressions.sum()),
+            "clicks": int(books.clicks.sum()),
+            "held_frames": 0 if self._outbox is None else len(self._outbox),
+            "stands_still": int(self._stands_still),
+        }
 
     async def _keep_stepping(self, reporter: Reporter, outbox: Outbox) -> None:
         market = self._market

@@ -14,6 +14,7 @@ from engine.messaging.credentials import masked
 from engine.messaging.identity import IdentitySettings
 from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.permissions import Role
+from engine.wiring.read_only import refuse_if_read_only
 from engine.wiring.settings import load
 
 __all__ = ["DEFAULT_NATS", "open_broker"]
@@ -35,6 +36,7 @@ async def open_broker(
     patience: float = 0.0,
     identity: IdentitySettings | None = None,
     role: Role | None = None,
+    writes: bool = False,
 ) -> AsyncIterator[NatsBroker]:
     """Connect to `url` (None: ENGINE_NATS, or this machine's port 4222), streams provided.
 
@@ -44,16 +46,20 @@ async def open_broker(
     `replicas` is how many copies a stream has that is not there yet (None: ENGINE_REPLICAS, or 1);
     one that exists keeps what it has.
 
+    `writes`: the process is a service that changes things, which a read-only context refuses.
+
     `patience` is for how many seconds a port that nobody listens on is tried again, and a cluster
     without a leader: the broker of
     a fleet that is just starting may be later than its workers. A broker that does answer, and
     refuses or is too old, is not asked twice.
 
     Raises:
-        ConfigError: ENGINE_REPLICAS or the identity makes no sense.
+        ConfigError: ENGINE_REPLICAS or the identity makes no sense, or the context is read-only.
         BrokerError: there is no broker to work with; or, from the body, the connection has ended
             for good (a lost one is made again, for ever).
     """
+    if writes:
+        refuse_if_read_only()
     url = url or os.environ.get("ENGINE_NATS") or DEFAULT_NATS
     clock = clock or SystemClock()
     replicas = _replicas() if replicas is None else replicas

@@ -153,6 +153,7 @@ class Partition:
         self._committed = (state.round, state.metrics_sequence, state.campaigns_revision)
         self._epoch, self._head = found.epoch + 1, found.head
         await self._append(Take(**self._common()))
+        self._tally.takes += 1
         now = self._clock.monotonic()
         self._keep_at = now + self._settings.keep_every
         # Without a snapshot the first round is worth one at once; else they spread over the time.
@@ -245,19 +246,20 @@ class Partition:
         )
         taken = waiting - len(inbox)
         size = sum(len(frame.payload) for frame in frames)
-        state, before = self._state, self._state.rows.samples
+        state, before = self._state, self._state.rows
         decided, payload = await self._work(size, self._decide, frames, at_ms)
         self._flush_buried()
         self._check_size(payload, taken)
         self._portion.fitted(taken)
         self._committed = (state.round, state.metrics_sequence, state.campaigns_revision)
-        samples = state.rows.samples - before
+        rows = state.rows
         self._head = await self._broker.chain.append(self.number, payload, expected=self._head)
         self._has_news = True
-        self._tally.rounds += 1
         self._tally.decisions += len(decided.decisions)
-        self._tally.samples += samples
-        self._tally.round_ms = self._clock.now() * 1000 - at_ms
+        self._tally.samples += rows.samples - before.samples
+        self._tally.rows_unknown += rows.unknown - before.unknown
+        self._tally.rows_refused += rows.refused - before.refused
+        self._tally.round_took(self._clock.now() * 1000 - at_ms)
         self._tell_if_late()
         self._tell_load(decided, connection)
         spent = used_up(decided.decisions, state.names)
@@ -440,6 +442,7 @@ class Partition:
     def _flush_buried(self) -> None:
         if not self._buried:
             return
+        self._tally.buried += len(self._buried)
         for letter in self._buried:
             self._broker.dead_letters.bury(*letter)
         _log.warning(

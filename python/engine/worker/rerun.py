@@ -9,7 +9,7 @@ brought, so it says what would have been decided, and nothing about what that wo
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from itertools import pairwise
 
@@ -31,7 +31,11 @@ from engine.worker.snapshot import decode_snapshot, restored
 from engine.worker.state import State
 from engine.worker.whatif import Comparison, WhatIf
 
-__all__ = ["Difference", "Rerun", "rerun"]
+__all__ = ["Difference", "Probe", "Rerun", "probe_round", "rerun"]
+
+Probe = Callable[[State, Decide], None]
+"""Takes a state that has counted all that a round counts, just before it is decided. The state is
+its own to change: the rounds go on with another."""
 
 # Columns of a record: what is decided first, so that a difference names what mattered.
 _BY_CAMPAIGN = (
@@ -135,6 +139,81 @@ async def rerun(
     return found.result("snapshot" if reason else "origin", reason)
 
 
+async def probe_round(
+    partition: int,
+    probe: Probe,
+    *,
+    broker: Broker,
+    settings: WorkerSettings,
+    at: float | None = None,
+) -> Rerun:
+    """Hand the state before the newest round, or before the newest one until `at`, to a probe.
+
+    From the newest snapshot where the round is after it, from the chain's beginning otherwise. The
+    rerun returned has that round alone: what came of it, and whether it was as recorded. It has no
+    rounds where there is none to probe.
+
+    Raises:
+        MalformedMessageError: the chain or the snapshot cannot be read.
+        EngineError: the inputs of the round are not kept any more.
+        BrokerError: the broker stays away.
+    """
+    payload = await broker.snapshots.newest(partition)
+    snapshot = None if payload is None else decode_snapshot(partition, payload)
+    kept_from = None if snapshot is None else snapshot.at_ms / 1000
+    to_ms = None if at is None else at * 1000
+    if snapshot is not None and (to_ms is None or to_ms > snapshot.at_ms):
+        chain = await _rounds_of(broker, partition, after=snapshot.chain_sequence, to_ms=to_ms)
+        if chain.rounds:
+            entries = await _entries(broker, partition)
+            state, newest = restored(snapshot, bury=_ignore), chain.rounds[-1][1].at_ms
+            again = _Again(state, chain.rounds, entries, newest / 1000, (), probe=probe)
+            return (await again.run(broker)).result("snapshot", "")
+    chain = await _rounds_of(broker, partition, after=0, to_ms=to_ms)
+    if not chain.rounds:
+        return Rerun(partition, "nothing", 0, None, None)
+    entries = await _entries(broker, partition)
+    if not chain.is_whole or _lost_entry(chain.rounds, entries):
+        raise EngineError(_out_of_reach(partition, kept_from))
+    length = _interval_ms([record.at_ms for _, record in chain.rounds], settings)
+    book = Book(window=settings.window, interval_ms=length)
+    state, newest = State(partition, book, bury=_ignore), chain.rounds[-1][1].at_ms
+    again = _Again(state, chain.rounds, entries, newest / 1000, (), interval_ms=length, probe=probe)
+    await again.run(broker)
+    if again.lost_inputs:
+        raise EngineError(_out_of_reach(partition, kept_from))
+    return again.result("origin", "")
+
+
+class _Rounds(msgspec.Struct, frozen=True):
+    """Rounds of a chain, and whether it was read from its beginning."""
+
+    rounds: list[tuple[Message, Decide]]
+    is_whole: bool
+
+
+async def _rounds_of(broker: Broker, partition: int, *, after: int, to_ms: float | None) -> _Rounds:
+    rounds: list[tuple[Message, Decide]] = []
+    is_whole = is_first = True
+    async for message in broker.chain.read(partition, after=after):
+        record = decode_record(decisions_subject(partition), message.payload)
+        if is_first:
+            is_whole, is_first = isinstance(record, Take) and record.previous == 0, False
+        if isinstance(record, Decide):
+            if to_ms is not None and record.at_ms > to_ms:
+                break
+            rounds.append((message, record))
+    return _Rounds(rounds, is_whole)
+
+
+def _out_of_reach(partition: int, from_at: float | None) -> str:
+    back = "no snapshot is kept" if from_at is None else f"from {from_at:.3f} (epoch seconds) on"
+    return (
+        f"partition {partition}: a round whose inputs are all kept, found one before that; "
+        f"what can be decided again: {back}"
+    )
+
+
 class _Again:
     """A run over the rounds of a recording, from a state that is older than all of them."""
 
@@ -147,7 +226,9 @@ class _Again:
         changes: Sequence[Change],
         *,
         interval_ms: int = 0,
+        probe: Probe | None = None,
     ) -> None:
+        self._probe = probe
         self._state = state
         self._rounds = deque(rounds)
         self._inbox = Inbox()
@@ -237,6 +318,11 @@ class _Again:
         if is_wanted and self._other is not None:
             self._other.begin()
         state = self._state
+        if is_wanted and self._probe is not None:
+            apart = WhatIf.fork(state, ()).state
+            apart.open(entries)
+            apart.count(frames)
+            self._probe(apart, record)
         decided = _decide(state, record, entries, frames)
         if is_wanted:
             self.times.append(record.at_ms)

@@ -117,8 +117,13 @@ class Worker:
             "shed_share": round(self._load.share, 3),
             "decisions": tally.decisions,
             "samples": tally.samples,
-            "lag_frames": sum(one.intake.lag for one in self._partitions.values()),
+            "lag_frames": self.lag_frames,
         }
+
+    @property
+    def lag_frames(self) -> int:
+        """Return how many frames are stored and not counted in yet, over all partitions held."""
+        return sum(one.intake.lag for one in self._partitions.values())
 
     def held(self) -> list[int]:
         """Return the partitions that this worker owns, ascending."""
@@ -177,7 +182,7 @@ class Worker:
                 rounds=self.tally.rounds,
                 decisions=self.tally.decisions,
                 samples=self.tally.samples,
-                lag_frames=sum(partition.intake.lag for partition in self._partitions.values()),
+                lag_frames=self.lag_frames,
                 round_ms=self.tally.round_ms,
                 draining=self._looking.is_over,
                 late_rounds=self.tally.late_rounds,
@@ -290,6 +295,7 @@ class Worker:
             self._failures.pop(number, None)
         except FencedError as error:
             if partition.is_owned:
+                self.tally.fenced += 1
                 _log.warning("partition_lost", partition=number, reason=str(error))
             self._not_before[number] = self._clock.monotonic() + SUSPICION_S
         except RecordTooLargeError as error:

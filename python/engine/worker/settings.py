@@ -6,7 +6,15 @@ from msgspec import Meta
 
 from engine.messaging.identity import IdentitySettings
 
-__all__ = ["WorkerSettings"]
+__all__ = ["MetricsPort", "WorkerSettings"]
+
+MetricsPort = Annotated[
+    str,
+    Meta(
+        pattern=r"^(([^\s:]*|\[[0-9a-fA-F:]+\]):)?\d{1,5}$",
+        description="a port such as 9464 (this machine only), or an address such as 0.0.0.0:9464",
+    ),
+]
 
 
 class WorkerSettings(IdentitySettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,6 +68,7 @@ class WorkerSettings(IdentitySettings, frozen=True, forbid_unknown_fields=True, 
         ]
         | None
     ) = None  # where /live, /ready and /status answer; None: nowhere
+    metrics_port: MetricsPort | None = None  # where /metrics answers; None: nowhere
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="one of debug, info, warning, error"),

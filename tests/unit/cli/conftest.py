@@ -1,6 +1,7 @@
 """The command line against a broker in memory: `engine(...)` runs a command to its end."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,12 +31,12 @@ class Engine:
 
     def __call__(self, *arguments: str | Path) -> Result:
         self._capsys.readouterr()
-        self.server.stir()  # what waited for it did so on the loop of the command before
         code = run([str(argument) for argument in arguments])
         return Result(code, *self._capsys.readouterr())
 
     def with_broker(self, work: Callable[[Broker], Coroutine[Any, Any, None]]) -> None:
         """Do something over a connection of one's own."""
+        self.server.stir()
         asyncio.run(work(MemoryBroker(server=self.server, name="test")))
 
 
@@ -46,8 +47,34 @@ def engine(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
     @asynccontextmanager
     async def open_broker(url: str | None, *, name: str, **_: object) -> AsyncIterator[Broker]:
+        engine.server.stir()  # what waited for it did so on the loop of a connection before
         yield MemoryBroker(server=engine.server, name=name)
 
     monkeypatch.setattr("engine.cli.session.open_broker", open_broker)
     monkeypatch.setattr("engine.cli.session.set_up_logs", lambda level: None)
     return engine
+
+
+class _Terminal(io.StringIO):
+    """A terminal on which somebody types, after something has happened."""
+
+    def __init__(self, text: str, meanwhile: Callable[[], None]) -> None:
+        super().__init__(text)
+        self._meanwhile = meanwhile
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]  # as StringIO's
+        self._meanwhile()
+        return super().readline(-1 if size is None else size)
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what types an answer, having done something meanwhile."""
+
+    def give(text: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        monkeypatch.setattr("sys.stdin", _Terminal(text, meanwhile))
+
+    return give

@@ -1,0 +1,1 @@
+"""From decisions to changes that are worth sending, and from reports to samples."""

@@ -1,0 +1,1 @@
+"""Ad platforms behind one port: google, meta, tiktok, simulated, and those of third parties."""
