@@ -196,7 +196,8 @@ impl Book {
         if let Some(curve) = curve {
             let (clicks, spend) = curve.at(ln(one.bid_micros as f64));
             let rounds_an_hour = HOUR_MS / f64::from(self.interval_ms);
-            view.model.clicks_an_hour = Some(clicks * campaign.traffic.at(at_ms) * rounds_an_hour);
+            view.model.clicks_an_hour =
+                Some(clicks * campaign.traffic.profile().at(at_ms) * rounds_an_hour);
             view.model.cpc_micros = (clicks > 0.0).then(|| spend / clicks);
         }
         view

@@ -262,7 +262,12 @@ fn a_platform_that_is_dropped_is_told_to_stop_until_its_cap_is_proven_over() {
         };
         book.ingest(&frame(round, &[quiet])).unwrap();
         let after = read(&book.decide(at_ms).unwrap()).remove(0);
-        told.push(after.series.get(1).map(|dropped| (dropped.bid, dropped.cap)));
+        told.push(
+            after
+                .series
+                .get(1)
+                .map(|dropped| (dropped.bid, dropped.cap)),
+        );
     }
     assert_eq!(told[0], Some((0, 0)), "told at once");
     assert_eq!(told[10], None, "and no more once reports have proven it");
