@@ -25,9 +25,7 @@ __all__ = ["JetStreamLog"]
 _T = TypeVar("_T")
 
 READ_S = 5.0  # how long a read waits for a broker that is away
-from engine.messaging.logs import Bury, partition_token
-from engine.messaging.ports import Deliver, Follower, Message
-from engine.messaging.reader import BATCH, PATIENCE_S, Reader
+SCAN_S = 2 * PATIENCE_S  # and a scan for the next message: its reader may need another consumer
 BATCH_S = 10.0  # for a batch to be stored: many messages, each synced to the disk
 MOST_AT_ONCE = 256  # messages that one direct get answers with
 MOST_BYTES_AT_ONCE = 16 * 2**20
