@@ -20,7 +20,7 @@ from engine.domain.money import MICROS, from_micros
 from engine.domain.reasons import condition_words, sentence
 from engine.reports.facts import parse
 
-__all__ = ["list_command", "show_command"]
+__all__ = ["forecast_words", "list_command", "show_command"]
 
 DONE, FAILED, NOT_UNDERSTOOD = 0, 1, 2
 
@@ -195,11 +195,11 @@ def _lines(stored: Stored, ledger: Ledger | None, newest: Decision | None) -> li
     decision = "none yet" if newest is None else decision_line(newest)
     why = [] if newest is None else [f"{'why':<{width}}  {sentence(newest, definition)}"]
     forecasts = () if newest is None else newest.platforms
-    said = [f"{f'on {one.platform}':<{width}}  {_forecast(one)}" for one in forecasts]
+    said = [f"{f'on {one.platform}':<{width}}  {forecast_words(one)}" for one in forecasts]
     return [*shown, *said, f"{'newest decision':<{width}}  {decision}", *why]
 
 
-def _forecast(one: PlatformDecision) -> str:
+def forecast_words(one: PlatformDecision) -> str:
     """Return what a decision went by on one platform; money in units."""
     figures = {
         "CPC": None if one.cpc_micros is None else f"{one.cpc_micros / MICROS:.4f}",
