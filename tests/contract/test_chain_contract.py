@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.errors import BrokerError, FencedError
-from engine.messaging.parts import MOST_PARTS
+from engine.messaging.parts import LARGEST
 from engine.messaging.ports import Broker, Chain, Message
 from engine.messaging.streams import MAX_RECORD
 from support.broker import Backend
@@ -94,10 +94,9 @@ async def test_the_same_append_again_gives_the_same_sequence(broker: Broker) -> 
 
 
 async def test_a_record_that_is_too_large_is_refused_with_its_size(broker: Broker) -> None:
-    most = MAX_RECORD * MOST_PARTS
-    assert broker.chain.largest == most
-    with pytest.raises(BrokerError, match=str(most + 1)):
-        await broker.chain.append(7, bytes(most + 1), expected=0)
+    assert broker.chain.largest == LARGEST
+    with pytest.raises(BrokerError, match=str(LARGEST + 1)):
+        await broker.chain.append(7, bytes(LARGEST + 1), expected=0)
     assert await broker.chain.append(7, bytes(MAX_RECORD), expected=0) >= 1
 
 

@@ -12,10 +12,11 @@ from engine.domain.ids import PARTITIONS, is_campaign_id, partition_of
 from engine.errors import BrokerError, ConflictError, FencedError
 from engine.messaging import subjects, wire
 from engine.messaging.commit import MovedOnError
+from engine.messaging.group import GroupCommit
 from engine.messaging.link import Delivery
-from engine.messaging.parts import MOST_PARTS
+from engine.messaging.parts import LARGEST
 from engine.messaging.ports import Deliver, Follower, Message
-from engine.messaging.streams import MAX_ENTRY, MAX_FRAME, MAX_RECORD
+from engine.messaging.streams import MAX_ENTRY, MAX_FRAME
 
 __all__ = [
     "Bury",
@@ -42,6 +43,17 @@ class Log(Protocol):
 
         Raises:
             MovedOnError: the subject has another newest message.
+        """
+        ...
+
+    async def store_many(self, entries: Sequence[tuple[str, bytes, int]]) -> int:
+        """Store (subject, payload, expected) of different subjects, all of them or none.
+
+        Returns the last's sequence; those before it have the ones before.
+
+        Raises:
+            MovedOnError: one of the subjects has another newest message.
+            BrokerError: it may or may not have been stored.
         """
         ...
 
@@ -119,9 +131,7 @@ def _on_stored(deliver: Deliver) -> OnStored:
 class LogChain:
     """Decision chains in ENGINE_DECISIONS. `largest` is the most bytes that a record may have."""
 
-    def __init__(
-        self, *, log: Log, largest: Callable[[], int] = lambda: MAX_RECORD * MOST_PARTS
-    ) -> None:
+    def __init__(self, *, log: Log, largest: Callable[[], int] = lambda: LARGEST) -> None:
         self._log = log
         self._largest = largest
 
@@ -197,6 +207,7 @@ class LogCampaigns:
 
     def __init__(self, *, log: Log) -> None:
         self._log = log
+        self._writes = GroupCommit(log=log)
 
     async def get(self, campaign: str) -> Message | None:
         if not is_campaign_id(campaign):
@@ -210,7 +221,7 @@ class LogCampaigns:
         _check_size(f"campaign {campaign}: an entry", payload, MAX_ENTRY)
         subject = subjects.campaign_subject(partition_of(campaign), campaign)
         try:
-            return await self._log.commit(subject, payload, expected=expected)
+            return await self._writes.commit(subject, payload, expected=expected)
         except MovedOnError as error:
             raise ConflictError(f"campaign {campaign}", expected) from error
 
@@ -222,7 +233,7 @@ class LogCampaigns:
         _check_size(f"{name}: an entry", payload, MAX_ENTRY)
         subject = subjects.control_subject(partition, name)
         try:
-            return await self._log.commit(subject, payload, expected=expected)
+            return await self._writes.commit(subject, payload, expected=expected)
         except MovedOnError as error:
             raise ConflictError(f"{name} of partition {partition}", expected) from error
 

@@ -46,7 +46,7 @@ from engine.messaging.link import (
     UnansweredError,
 )
 from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
-from engine.messaging.parts import MOST_PARTS
+from engine.messaging.parts import LARGEST
 from engine.messaging.permissions import INFO, STREAMS_READ, Role, rights_of
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD, check
@@ -90,7 +90,7 @@ class NatsBroker:
         self.dead_letters = JetStreamDeadLetters(link=link, clock=clock)
         self.chain = LogChain(
             log=log(subjects.DECISIONS_STREAM, largest=largest),
-            largest=lambda: largest() * MOST_PARTS,
+            largest=lambda: LARGEST,
         )
         self.frames = LogFrames(log=log(subjects.METRICS_STREAM), publisher=self.window)
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 
 from engine.messaging.link import Delivery
 
-__all__ = ["MOST_PARTS", "PART", "Joiner", "cut", "part_header", "part_of"]
+__all__ = ["LARGEST", "PART", "Joiner", "cut", "part_header", "part_of"]
 
 PART = "Engine-Part"
 """The header of a part: its number and how many there are, as in 2/3."""
-MOST_PARTS = 64
+LARGEST = 64_000_000
+"""The most bytes of all parts together: readers hold them in memory, and the server before."""
 
 
 def cut(payload: bytes, size: int) -> list[bytes]:

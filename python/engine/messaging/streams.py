@@ -102,6 +102,7 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             # What `nats kv` expects of a bucket; the engine itself never deletes an entry.
             "discard": "new",
             "deny_delete": True,
+            "allow_atomic": True,
             "allow_rollup_hdrs": True,
         },
         base

@@ -401,7 +401,7 @@ class Partition:
             self._tally.skipped_rounds += max(0, (due_ms - before_ms) // self._interval_ms - 1)
 
     def _tell_load(self, decided: Round, connection: str) -> None:
-        """Tell what the round came to. One in which the broker was away says nothing of the load."""
+        """Tell what the round came to; one in which the broker was away says nothing of load."""
         is_fair = connection == self._broker.heartbeats.connection and self._broker.is_connected
         round_ms = self._tally.round_ms if is_fair else 0.0
         told = Told(

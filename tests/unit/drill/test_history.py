@@ -99,6 +99,6 @@ def test_rounds_that_were_due_and_not_decided_are_counted_as_skipped() -> None:
 
 def test_a_long_run_is_drawn_in_rows() -> None:
     found = history(*(stored(float(at), Decide, "a") for at in range(0, 700, 10)))
-    drawn = picture(found, [Fault(kind="broker_kill", at=299.0, over_at=650.0)], title="long")
+    drawn = picture(found, [Fault(kind="broker_kill", at=200.0, over_at=650.0)], title="long")
     assert drawn.count("<polyline") == 3
     assert drawn.count("<title>broker_kill") == 3

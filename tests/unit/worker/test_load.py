@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -184,7 +185,7 @@ def told(*, stake: int = 0, late: bool = False, lag: int = 0, campaigns: int = 9
     )
 
 
-def rounds(load: Load, count: int, *, begin: int = 0, **fields: int) -> None:
+def rounds(load: Load, count: int, *, begin: int = 0, **fields: Any) -> None:  # noqa: ANN401
     """Tell of some intervals' rounds of ten partitions, partition p with p at stake."""
     for number in range(begin, begin + count):
         for partition in range(10):
