@@ -177,19 +177,23 @@ def figures_of(runs: Sequence[Run]) -> Figures:
             elif fault.kind == "broker_kill":
                 lost += history.back(fault.at)
     crashes = [one for kind, found in by_kind.items() if kind != "worker_term" for one in found]
-    of_crashes, of_back, of_lost = (_spread(found) for found in (crashes, back, lost))
+    failover, returned, replaced = (_ends(_spread(found)) for found in (crashes, back, lost))
     spreads = ((kind, _spread(found)) for kind, found in sorted(by_kind.items()))
     return Figures(
-        failover_p50_s=of_crashes and of_crashes.p50_s,
-        failover_max_s=of_crashes and of_crashes.max_s,
+        failover_p50_s=failover[0],
+        failover_max_s=failover[1],
         failover_by_kind={kind: spread for kind, spread in spreads if spread is not None},
-        broker_back_p50_s=of_back and of_back.p50_s,
-        broker_back_max_s=of_back and of_back.max_s,
-        server_lost_p50_s=of_lost and of_lost.p50_s,
-        server_lost_max_s=of_lost and of_lost.max_s,
+        broker_back_p50_s=returned[0],
+        broker_back_max_s=returned[1],
+        server_lost_p50_s=replaced[0],
+        server_lost_max_s=replaced[1],
         rolling_restarts=len(skipped),
         rolling_skipped_rounds=sum(skipped),
     )
+
+
+def _ends(spread: Spread | None) -> tuple[float | None, float | None]:
+    return (None, None) if spread is None else (spread.p50_s, spread.max_s)
 
 
 def _spread(found: list[float]) -> Spread | None:

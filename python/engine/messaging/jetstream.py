@@ -18,13 +18,14 @@ from engine.messaging.link import Delivery, Link, RefusedError, UnansweredError
 from engine.messaging.logs import Bury, OnStored, partition_token
 from engine.messaging.parts import Joiner, cut, part_header, part_of
 from engine.messaging.ports import Follower, Message
-from engine.messaging.reader import BATCH, Reader
+from engine.messaging.reader import BATCH, PATIENCE_S, Reader
 
 __all__ = ["JetStreamLog"]
 
 _T = TypeVar("_T")
 
 READ_S = 5.0  # how long a read waits for a broker that is away
+SCAN_S = 2 * PATIENCE_S  # and a scan for the next message: its reader may need another consumer
 BATCH_S = 10.0  # for a batch to be stored: many messages, each synced to the disk
 MOST_AT_ONCE = 256  # messages that one direct get answers with
 MOST_BYTES_AT_ONCE = 16 * 2**20
@@ -175,7 +176,7 @@ class JetStreamLog:
         What is stored is what the leader says: the consumer may be on a replica that lags behind.
 
         Raises:
-            BrokerError: nothing arrived for READ_S.
+            BrokerError: nothing arrived for SCAN_S.
         """
         ready: deque[tuple[int, Delivery]] = deque()
         stirred = asyncio.Event()
@@ -318,10 +319,10 @@ class JetStreamLog:
 
     async def _within_patience(self, arriving: Awaitable[object]) -> None:
         try:
-            async with asyncio.timeout(READ_S):
+            async with asyncio.timeout(SCAN_S):
                 await arriving
         except TimeoutError:
-            raise UnansweredError(f"{self._stream}: nothing arrived in {READ_S} s") from None
+            raise UnansweredError(f"{self._stream}: nothing arrived in {SCAN_S} s") from None
 
     async def _asked(self, subject: str, payload: bytes = b"") -> Delivery:
         """Ask, and again while the broker is away, READ_S at most."""

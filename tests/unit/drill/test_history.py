@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from drill.faults import Fault
 from drill.history import History, Run, Spread, Stored, figures_of
 from drill.picture import picture
@@ -81,3 +83,22 @@ def test_the_picture_has_a_curve_and_a_bar_for_each_fault() -> None:
     assert drawn.count("<polyline") == 1
     assert "worker_kill &lt;a&gt;" in drawn
     assert "a &amp; b" in drawn
+
+
+def test_rounds_that_were_due_and_not_decided_are_counted_as_skipped() -> None:
+    found = History()
+    for number, due_ms in enumerate((1_000, 1_200, 1_400, 2_000, 2_200)):
+        record = stored(due_ms / 1000, Decide, "a").record
+        found.add(Stored(number, due_ms / 1000, msgspec.structs.replace(record, at_ms=due_ms)))
+    restart = Fault(kind="rolling_restart", at=1.1, over_at=2.1, target="all")
+    figures = figures_of([Run(1, 0.2, found, [restart])])
+    assert (figures.rolling_restarts, figures.rolling_skipped_rounds) == (1, 2)
+    late = Fault(kind="rolling_restart", at=2.1, over_at=2.3, target="all")
+    assert found.skipped(late, interval_s=0.2) == 0
+
+
+def test_a_long_run_is_drawn_in_rows() -> None:
+    found = history(*(stored(float(at), Decide, "a") for at in range(0, 700, 10)))
+    drawn = picture(found, [Fault(kind="broker_kill", at=200.0, over_at=650.0)], title="long")
+    assert drawn.count("<polyline") == 3
+    assert drawn.count("<title>broker_kill") == 3
