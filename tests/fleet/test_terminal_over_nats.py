@@ -194,7 +194,7 @@ async def test_top_draws_and_obeys_keys_on_a_terminal(server: EmbeddedServer) ->
             os.write(ours, b"?1/id=spring-shoes\r")
             await shows("1-1 of 1  filter id=spring-shoes")
             os.write(ours, b"/\x15roi<<\r")
-            await shows("an amount such as")
+            await shows("an amount to compare with")
             os.write(ours, b"\x1bq")
             async with asyncio.timeout(20):
                 assert await process.wait() == 0
