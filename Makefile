@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types core check drill drill-teeth bench bench-quality wheel wheel-check format clean
+.PHONY: help setup demo test lint types core check docs drill drill-teeth bench bench-quality wheel wheel-check format clean
 
 help: ## list these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -45,6 +45,9 @@ core: ## the Rust core's own tests; needs no Python
 	cargo test --locked
 
 check: lint types core test ## everything CI runs, but for the short demo
+
+docs: setup ## write docs/cli.md anew, from the commands themselves
+	$(BIN)/engine config reference > docs/cli.md
 
 MINUTES ?= 1
 DRILL   := PYTHONPATH=tests $(BIN)/python -m drill

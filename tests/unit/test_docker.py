@@ -13,6 +13,7 @@ import yaml
 
 from engine.cli.__main__ import run
 from engine.cli.app import COMMANDS
+from engine.cli.exporter import ExporterSettings
 from engine.cli.market import MarketSettings
 from engine.messaging.identity import IdentitySettings
 from engine.messaging.permissions import Role
@@ -72,7 +73,7 @@ def test_every_file_that_is_mounted_or_applied_is_there() -> None:
 def test_every_variable_is_a_setting_and_every_command_a_command() -> None:
     known = {"ENGINE_NATS", "ENGINE_REPLICAS"} | {
         f"ENGINE_{name.upper()}"
-        for kind in (WorkerSettings, MarketSettings, IdentitySettings)
+        for kind in (WorkerSettings, MarketSettings, ExporterSettings, IdentitySettings)
         for name in kind.__struct_fields__
     }
     used, commands = set(), set()
@@ -120,7 +121,11 @@ def test_the_health_of_a_worker_is_asked_where_it_answers() -> None:
     container = worker["spec"]["template"]["spec"]["containers"][0]
     settings = {one["name"]: one.get("value") for one in container["env"]}
     port = int(settings["ENGINE_HEALTH"].rpartition(":")[2])
-    assert container["ports"] == [{"name": "health", "containerPort": port}]
+    metrics = int(settings["ENGINE_METRICS_PORT"].rpartition(":")[2])
+    assert container["ports"] == [
+        {"name": "health", "containerPort": port},
+        {"name": "metrics", "containerPort": metrics},
+    ]
     assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "health"}
     assert container["livenessProbe"]["httpGet"] == {"path": "/live", "port": "health"}
     grace = float(settings["ENGINE_GRACE"])

@@ -78,8 +78,11 @@ _DEAD = (
 COMMANDS = (*(name for _, name, _, _ in _COMMANDS), "config", "dead")
 
 
-def application(called: Sequence[str] = ()) -> App:
-    """Return the app. Commands among `called` keep the long help of their docstrings."""
+def application(called: Sequence[str] = (), *, in_full: bool = False) -> App:
+    """Return the app. Commands among `called` keep the long help of their docstrings.
+
+    `in_full`: all of them do, for the reference; every command is imported then.
+    """
     app = App(
         name="engine",
         help="Real-time campaign optimisation across ad platforms.",
@@ -96,7 +99,7 @@ def application(called: Sequence[str] = ()) -> App:
     app["--help"].group = _ELSE
     app["--version"].group = _ELSE
     for group, name, path, line in _COMMANDS:
-        summary = None if name in called[:1] else line
+        summary = None if in_full or name in called[:1] else line
         app.command(
             path,
             name=name,
@@ -106,14 +109,22 @@ def application(called: Sequence[str] = ()) -> App:
             help_format="markdown",
         )
     config = App(name="config", help="Files and settings.", group=_ELSE, help_epilogue="")
-    summary = None if "schema" in called[1:2] else "Print the JSON Schema of campaign files."
+    summary = (
+        None if in_full or "schema" in called[1:2] else "Print the JSON Schema of campaign files."
+    )
     config.command("engine.cli.config:schema_command", name="schema", help=summary)
-    summary = None if "accounts" in called[1:2] else "Print users and permissions for nats-server."
+    summary = (
+        None
+        if in_full or "accounts" in called[1:2]
+        else "Print users and permissions for nats-server."
+    )
     config.command("engine.cli.config:accounts_command", name="accounts", help=summary)
+    summary = None if in_full or "reference" in called[1:2] else "Print the reference of commands."
+    config.command("engine.cli.config:reference_command", name="reference", help=summary)
     app.command(config)
     dead = App(name="dead", help="What could not be read, and why.", group=_WATCH, help_epilogue="")
     for name, line in _DEAD:
-        summary = None if name in called[1:2] else line
+        summary = None if in_full or name in called[1:2] else line
         dead.command(f"engine.cli.dead:{name}_command", name=name, help=summary)
     app.command(dead)
     return app

@@ -5,7 +5,18 @@ import sys
 from engine.campaigns.files.schema import schema
 from engine.cli.output import say
 
-__all__ = ["accounts_command", "schema_command"]
+__all__ = ["accounts_command", "reference", "reference_command", "schema_command"]
+
+_HEAD = """\
+# Commands
+
+Written by `engine config reference`: change the commands, not this file (`make docs`).
+
+All of them: `--context NAME` (or `ENGINE_CONTEXT`) names one of `engine contexts`, which are
+read-only until `--write`. Exit codes: 0 done, 1 failed or done in part, 2 not understood, 130
+interrupted. With `--json` stdout is JSON and nothing else; what is said to people is on stderr.
+Money in JSON is integer micros, times are epoch seconds.
+"""
 
 
 def accounts_command() -> int:
@@ -29,3 +40,19 @@ def schema_command() -> int:
 
     say(json.dumps(schema(), indent=2))
     return 0
+
+
+def reference_command() -> int:
+    """Print the reference of all commands, as docs/cli.md has it."""
+    sys.stdout.write(reference())
+    return 0
+
+
+def reference() -> str:
+    """Return the reference of all commands, in Markdown."""
+    from engine.cli.app import application
+
+    written: str = application(in_full=True).generate_docs(heading_level=1)
+    _, _, commands = written.partition("## Table of Contents")
+    lines = [line.rstrip() for line in f"{_HEAD}\n## Contents{commands}".splitlines()]
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,38 @@
+"""docs/cli.md is what the commands say of themselves."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.cli.app import COMMANDS
+
+if TYPE_CHECKING:
+    from .conftest import Engine
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def words(text: str) -> str:
+    """Leave out what another version of cyclopts might mark up otherwise."""
+    return " ".join(re.findall(r"[A-Za-z]+", text))
+
+
+def test_the_reference_is_written_from_the_commands(engine: "Engine") -> None:
+    """`make docs` writes it anew."""
+    code, out, _ = engine("config", "reference")
+    assert code == 0
+    assert words(out) == words((DOCS / "cli.md").read_text(encoding="utf-8"))
+    assert [name for name in COMMANDS if f"## engine {name}\n" not in out] == []
+
+
+def test_every_listing_can_be_had_as_json() -> None:
+    sections = re.split(r"^#+ engine ", (DOCS / "cli.md").read_text(encoding="utf-8"), flags=re.M)
+    named = {section.splitlines()[0]: section for section in sections[1:]}
+    services = {"worker", "market", "exporter", "gateway", "dashboard", "config", "dead"}
+    prints = {"completion", "config schema", "config accounts", "config reference"}
+    missing = [
+        name
+        for name, text in named.items()
+        if name not in services | prints and "`--json" not in text
+    ]
+    assert missing == []
