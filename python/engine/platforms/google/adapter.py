@@ -1,11 +1,11 @@
 """Google Ads behind the port: reports, standings and changes, each asked for once."""
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
 from datetime import date
 from typing import Any
 
-import msgspec
 import structlog
 from google.ads.googleads.v26.services.types.customer_service import (
     ListAccessibleCustomersRequest,
@@ -33,7 +33,7 @@ from engine.platforms.google.operations import (
     plan,
     request_of,
 )
-from engine.platforms.google.standing import Found, found_of
+from engine.platforms.google.standing import Found, ad_group_of, found_of
 from engine.platforms.hours import dates_between, hour_stretch, zone_of
 from engine.platforms.port import (
     AdAccount,
@@ -120,9 +120,8 @@ class GoogleAds:
         stretches: dict[tuple[str, int], tuple[float, float]] = {}
         for kind, resource in (("campaigns", "campaign"), ("adGroups", "ad_group")):
             query = queries.hourly(resource, first, last)
-            async with self._calls.rows(
-                ad_account, query, timeout_s=self._report_timeout_s
-            ) as rows:
+            timeout_s = self._report_timeout_s
+            async with aclosing(self._calls.rows(ad_account, query, timeout_s=timeout_s)) as rows:
                 async for row in rows:
                     hour = (row.segments.date, row.segments.hour)
                     stretch = stretches.get(hour)
@@ -181,33 +180,35 @@ class GoogleAds:
                 wanted[target.ad_account, kind].add(number)
         found: dict[Target, Found] = {}
         for (ad_account, kind), numbers in wanted.items():
-            for query in queries.of_entities(kind, numbers):
-                async with self._calls.rows(ad_account, query) as rows:
-                    async for row in rows:
-                        each = found_of(kind, row, ad_account)
-                        found[each.standing.target] = each
-        return await self._with_shared_within_campaigns(found)
+            rows = await self._entities(ad_account, kind, numbers)
+            if kind == "adGroups":
+                each_found = await self._ad_groups(ad_account, rows)
+            else:
+                each_found = [found_of(kind, row, ad_account) for row in rows]
+            found |= {each.standing.target: each for each in each_found}
+        return found
 
-    async def _with_shared_within_campaigns(
-        self, found: dict[Target, Found]
-    ) -> dict[Target, Found]:
-        """Return entities, an ad group's budget marked as shared where its campaign has others."""
-        campaigns: dict[str, set[str]] = defaultdict(set)
-        for target, each in found.items():
-            if each.campaign:
-                campaigns[target.ad_account].add(each.campaign)
-        groups: dict[tuple[str, str], int] = defaultdict(int)
-        for ad_account, numbers in campaigns.items():
-            for query in queries.ad_groups_of(numbers):
-                async with self._calls.rows(ad_account, query) as rows:
-                    async for row in rows:
-                        groups[ad_account, str(row.campaign.id)] += 1
-        return {
-            target: _budget_shared(each)
-            if groups.get((target.ad_account, each.campaign), 0) > 1
-            else each
-            for target, each in found.items()
-        }
+    async def _ad_groups(self, ad_account: str, rows: Sequence[Any]) -> list[Found]:
+        """Return ad groups with what their campaigns decide for them."""
+        numbers = {str(row.campaign.id) for row in rows}
+        above = await self._entities(ad_account, "campaigns", numbers)
+        campaigns = {row.campaign.id: row for row in above}
+        siblings: Counter[int] = Counter()
+        for query in queries.ad_groups_of(numbers):
+            siblings.update([row.campaign.id async for row in self._calls.rows(ad_account, query)])
+        return [
+            ad_group_of(
+                row, campaigns[row.campaign.id], ad_account, is_sole=siblings[row.campaign.id] < 2
+            )
+            for row in rows
+            if row.campaign.id in campaigns  # else it was removed, and they with it
+        ]
+
+    async def _entities(self, ad_account: str, kind: str, numbers: Iterable[str]) -> list[Any]:
+        rows: list[Any] = []
+        for query in queries.of_entities(kind, numbers):
+            rows += [row async for row in self._calls.rows(ad_account, query)]
+        return rows
 
     async def _roots(self) -> list[str]:
         answer = await self._calls.ask(
@@ -218,18 +219,16 @@ class GoogleAds:
 
     async def _clients_of(self, root: str) -> list[AdAccount]:
         accounts = []
-        async with self._calls.rows(root, queries.CLIENTS, login=root) as rows:
-            async for row in rows:
-                account = _ad_account(row.customer_client)
-                self._zones[account.id] = account.timezone
-                accounts.append(account)
+        async for row in self._calls.rows(root, queries.CLIENTS, login=root):
+            account = _ad_account(row.customer_client)
+            self._zones[account.id] = account.timezone
+            accounts.append(account)
         return accounts
 
     async def _time_zone(self, ad_account: str) -> str:
         if ad_account not in self._zones:
-            async with self._calls.rows(ad_account, queries.TIME_ZONE) as rows:
-                async for row in rows:
-                    self._zones[ad_account] = row.customer.time_zone
+            async for row in self._calls.rows(ad_account, queries.TIME_ZONE):
+                self._zones[ad_account] = row.customer.time_zone
         return self._zones[ad_account]
 
 
@@ -252,11 +251,6 @@ def _not_applied(
         for positions in operation.asked_by.values()
         for position in positions
     }
-
-
-def _budget_shared(found: Found) -> Found:
-    standing = msgspec.structs.replace(found.standing, is_budget_shared=True)
-    return msgspec.structs.replace(found, standing=standing)
 
 
 def _ad_account(client: Any) -> AdAccount:

@@ -1,10 +1,11 @@
 """Calls to Google: a token, headers, a deadline, raw answers, and errors of the port's kinds.
 
-Each call is made once. Rows are raw protobuf: the library's own wrappers read eleven times slower.
+Each call is made once, and anew only where Google found its token too old to look further. Rows
+are raw protobuf: the library's own wrappers read eleven times slower.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -13,14 +14,19 @@ from google.ads.googleads.v26.services.types.google_ads_service import (
     SearchGoogleAdsStreamResponse,
 )
 
-from engine.errors import PlatformCredentialsError, PlatformError
-from engine.platforms.google.access import Access
+from engine.errors import PlatformCredentialsError, PlatformError, PlatformUnavailableError
+from engine.platforms.google.access import NAME, Access
 from engine.platforms.google.channel import Clients
 from engine.platforms.google.errors import CALL_ERRORS, platform_error
 
 __all__ = ["Calls"]
 
 _log = structlog.get_logger(__name__)
+_STALE_TOKEN = {
+    "authentication_error.OAUTH_TOKEN_EXPIRED",
+    "authentication_error.OAUTH_TOKEN_INVALID",
+    "authentication_error.OAUTH_TOKEN_REVOKED",
+}
 _Search = SearchGoogleAdsStreamRequest.pb()
 
 
@@ -41,9 +47,45 @@ class Calls:
         self, method: Callable[[Clients], Any], request: Any, ad_account: str = ""
     ) -> Any:
         """Return the answer to a request. Raises PlatformError."""
+        try:
+            return await self._ask(method, request, ad_account)
+        except PlatformCredentialsError as error:
+            if error.code not in _STALE_TOKEN:
+                raise
+        # Nothing was done: with a new token it is the first call still.
+        return await self._ask(method, request, ad_account)
+
+    async def rows(
+        self, ad_account: str, query: str, *, timeout_s: float | None = None, login: str = ""
+    ) -> AsyncGenerator[Any, None]:
+        """Iterate the rows that answer a question; who may leave early closes it.
+
+        Raises PlatformError.
+        """
+        timeout_s = timeout_s or self._timeout_s
+        try:
+            async with aclosing(self._rows(ad_account, query, timeout_s, login)) as rows:
+                async for row in rows:
+                    yield row
+                return
+        except PlatformCredentialsError as error:
+            if error.code not in _STALE_TOKEN:
+                raise
+        # Tokens are looked at before the first row is sent: none was seen.
+        async with aclosing(self._rows(ad_account, query, timeout_s, login)) as rows:
+            async for row in rows:
+                yield row
+
+    async def aclose(self) -> None:
+        """Close the connection; it is opened anew by a later call."""
+        clients, self._clients = self._clients, None
+        if clients is not None:
+            await clients.aclose()
+
+    async def _ask(self, method: Callable[[Clients], Any], request: Any, ad_account: str) -> Any:
         clients = await self._ready()
         try:
-            return await method(clients)(
+            answer = await method(clients)(
                 request=request,
                 retry=None,
                 timeout=self._timeout_s,
@@ -51,18 +93,7 @@ class Calls:
             )
         except CALL_ERRORS as error:
             raise self._refused(error) from error
-
-    def rows(
-        self, ad_account: str, query: str, *, timeout_s: float | None = None, login: str = ""
-    ) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
-        """Return the rows that answer a question, to be left by the end of the block."""
-        return aclosing(self._rows(ad_account, query, timeout_s or self._timeout_s, login))
-
-    async def aclose(self) -> None:
-        """Close the connection; it is opened anew by a later call."""
-        clients, self._clients = self._clients, None
-        if clients is not None:
-            await clients.aclose()
+        return _read(answer)
 
     async def _rows(
         self, ad_account: str, query: str, timeout_s: float, login: str
@@ -79,7 +110,7 @@ class Calls:
                 metadata=self._login(ad_account, login),
             )
             async for part in stream:
-                answer = SearchGoogleAdsStreamResponse.pb(part)
+                answer = SearchGoogleAdsStreamResponse.pb(_read(part))
                 request_id = answer.request_id
                 for row in answer.results:
                     yield row
@@ -106,3 +137,10 @@ class Calls:
         if isinstance(found, PlatformCredentialsError):
             self._access.tokens.forget()  # it may have been revoked: the next call asks anew
         return found
+
+
+def _read(answer: Any) -> Any:
+    """Return an answer. Raises where gRPC could not read it: it then gives None, and no error."""
+    if answer is None:
+        raise PlatformUnavailableError(NAME, "an answer that can be read wanted, found another")
+    return answer

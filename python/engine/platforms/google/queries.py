@@ -40,6 +40,7 @@ _CAMPAIGN = (
     "campaign_budget.period",
 )
 _AD_GROUP = (
+    "customer.status",
     "ad_group.id",
     "ad_group.status",
     "ad_group.primary_status",
@@ -48,7 +49,7 @@ _AD_GROUP = (
     "ad_group.effective_target_cpa_micros",
     "ad_group.target_roas",
     "ad_group.effective_target_roas",
-    *_CAMPAIGN,
+    "campaign.id",  # whose own fields, and its budget's, are asked for by themselves
 )
 _BUDGET = (
     "customer.status",

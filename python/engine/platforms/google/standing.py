@@ -11,7 +11,7 @@ import msgspec
 
 from engine.platforms.port import Lever, Standing, Target
 
-__all__ = ["STRATEGIES", "Found", "found_of"]
+__all__ = ["STRATEGIES", "Found", "ad_group_of", "found_of"]
 
 # The lever of a strategy, and where a campaign or a portfolio keeps its value.
 STRATEGIES: dict[str, tuple[Lever, str]] = {
@@ -22,11 +22,7 @@ STRATEGIES: dict[str, tuple[Lever, str]] = {
     "TARGET_SPEND": (Lever.BID, "target_spend.cpc_bid_ceiling_micros"),
 }
 _MANUAL = {"MANUAL_CPC", "ENHANCED_CPC"}
-_OF_AD_GROUP = {
-    Lever.BID: "cpc_bid_micros",
-    Lever.TARGET_CPA: "target_cpa_micros",
-    Lever.TARGET_ROAS: "target_roas",
-}
+_OF_AD_GROUP = {Lever.TARGET_CPA: "target_cpa_micros", Lever.TARGET_ROAS: "target_roas"}
 _DOES_NOT_SERVE = {"ENDED", "PENDING", "MISCONFIGURED", "NOT_ELIGIBLE"}
 
 
@@ -38,13 +34,41 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     bid_path: str = ""  # the field of its bid lever; "": it has none of its own
     portfolio: str = ""  # resource name of the portfolio that bids for it
     budget: str = ""  # resource name of the budget it spends from
-    campaign: str = ""  # id, of an ad group
     is_daily: bool = True  # its budget is so much a day, and not so much in all
 
 
 def found_of(kind: str, row: Any, ad_account: str) -> Found:
     """Return what a row of an answer to `queries.of_entities` tells of an entity of that kind."""
     return _READERS[kind](row, ad_account)
+
+
+def ad_group_of(row: Any, of_campaign: Any, ad_account: str, *, is_sole: bool) -> Found:
+    """Return what rows tell of an ad group and its campaign; whether the campaign has no other."""
+    group, campaign = row.ad_group, of_campaign.campaign
+    above = _campaign(of_campaign, ad_account)
+    lever, path = _lever_of_ad_group(above.strategy)
+    value = _read(group, path) or (_read(group, f"effective_{path}") if path else None)
+    is_campaign_on = _enum(campaign, "status") == "ENABLED"
+    return Found(
+        standing=Standing(
+            target=Target(ad_account, f"adGroups/{group.id}"),
+            is_serving=_enum(group, "status") == "ENABLED",
+            steered_by=lever,
+            **_values(lever, value),
+            daily_budget_micros=above.standing.daily_budget_micros,
+            is_budget_shared=above.standing.is_budget_shared or not is_sole,
+            is_learning=above.standing.is_learning,
+            why_not_serving=_account(row)
+            or ("" if is_campaign_on else "campaign paused")
+            or _why(campaign, "campaign")
+            or _why(group, "ad group"),
+        ),
+        strategy=above.strategy,
+        bid_path=path,
+        portfolio=above.portfolio,
+        budget=above.budget,
+        is_daily=above.is_daily,
+    )
 
 
 def _campaign(row: Any, ad_account: str) -> Found:
@@ -71,37 +95,12 @@ def _campaign(row: Any, ad_account: str) -> Found:
     )
 
 
-def _ad_group(row: Any, ad_account: str) -> Found:
-    group, campaign = row.ad_group, row.campaign
-    strategy = _enum(campaign, "bidding_strategy_type")
-    lever = Lever.BID if strategy in _MANUAL else STRATEGIES.get(strategy, (Lever.BID, ""))[0]
-    path = _OF_AD_GROUP[lever]
-    if strategy not in _MANUAL and lever is Lever.BID:  # a campaign's ceiling, or bids of no kind
-        lever, path = Lever.DAILY_BUDGET, ""
-    own = _read(group, path)
-    is_daily = _enum(row.campaign_budget, "period") == "DAILY"
-    is_campaign_on = _enum(campaign, "status") == "ENABLED"
-    return Found(
-        standing=Standing(
-            target=Target(ad_account, f"adGroups/{group.id}"),
-            is_serving=_enum(group, "status") == "ENABLED",
-            steered_by=lever,
-            **_values(lever, own or _read(group, f"effective_{path}") if path else None),
-            daily_budget_micros=row.campaign_budget.amount_micros if is_daily else None,
-            is_budget_shared=_is_shared(row.campaign_budget),
-            is_learning=_is_learning(campaign),
-            why_not_serving=_account(row)
-            or ("" if is_campaign_on else "campaign paused")
-            or _why(campaign, "campaign")
-            or _why(group, "ad group"),
-        ),
-        strategy=strategy,
-        bid_path=path,
-        portfolio=campaign.bidding_strategy,
-        budget=campaign.campaign_budget,
-        campaign=str(campaign.id),
-        is_daily=is_daily,
-    )
+def _lever_of_ad_group(strategy: str) -> tuple[Lever, str]:
+    if strategy in _MANUAL:
+        return Lever.BID, "cpc_bid_micros"
+    lever, _ = STRATEGIES.get(strategy, (Lever.DAILY_BUDGET, ""))
+    path = _OF_AD_GROUP.get(lever, "")
+    return (lever, path) if path else (Lever.DAILY_BUDGET, "")  # a ceiling is the campaign's
 
 
 def _budget(row: Any, ad_account: str) -> Found:
@@ -140,7 +139,6 @@ def _portfolio(row: Any, ad_account: str) -> Found:
 
 _READERS = {
     "campaigns": _campaign,
-    "adGroups": _ad_group,
     "campaignBudgets": _budget,
     "biddingStrategies": _portfolio,
 }
