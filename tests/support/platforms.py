@@ -14,13 +14,23 @@ from typing import Any
 from engine.platforms.google.access import access_of
 from engine.platforms.google.adapter import GoogleAds
 from engine.platforms.port import Lever, Mutation, Platform, ReportRow, Standing, Target
+from engine.platforms.simulated import Simulated
+from engine.sandbox.direct import DirectGround, direct_target
 from engine.sandbox.faults import Faults
 from engine.sandbox.google.server import GoogleSandbox
 from engine.sandbox.quotas import Quota
 from engine.sandbox.state import Account, Entity, Level, MemoryBooks, Stat
 from support.clock import ManualClock
 
-__all__ = ["PLATFORMS", "UnderTest", "google", "mutation", "no_loose_ends", "one_standing"]
+__all__ = [
+    "PLATFORMS",
+    "UnderTest",
+    "google",
+    "mutation",
+    "no_loose_ends",
+    "one_standing",
+    "simulated",
+]
 
 TIMEZONE = "Europe/Berlin"
 
@@ -216,4 +226,56 @@ async def google() -> AsyncIterator[UnderTest]:
                 await each.aclose()
 
 
-PLATFORMS: dict[str, Callable[[], AbstractAsyncContextManager[UnderTest]]] = {"google": google}
+@asynccontextmanager
+async def simulated() -> AsyncIterator[UnderTest]:
+    """Yield the simulated platform over the same books, by no network."""
+    books, faults, clock = MemoryBooks(), Faults(), ManualClock()
+    furnish_google(books)
+    quota = Quota(clock=clock)
+    ground = DirectGround(books=books, faults=faults, quota=quota)
+    stranger = DirectGround(books=books, faults=faults, quota=quota, is_known=False)
+
+    def target(level: Level, entity: str) -> Target:
+        return direct_target("1234567890", level, entity)
+
+    async def kill() -> None:
+        ground.is_down.set()
+
+    async def start() -> None:
+        ground.is_down.clear()
+
+    def expire() -> None:
+        ground.is_known = False
+
+    yield UnderTest(
+        platform=Simulated(ground=ground),
+        books=books,
+        faults=faults,
+        clock=clock,
+        ad_account="1234567890",
+        other_ad_account="2234567890",
+        bid=target(Level.GROUP, "11"),
+        cpa=target(Level.CAMPAIGN, "2"),
+        roas=target(Level.CAMPAIGN, "3"),
+        budget=target(Level.CAMPAIGN, "1"),
+        shared=target(Level.CAMPAIGN, "7"),
+        learning=target(Level.CAMPAIGN, "4"),
+        paused=target(Level.CAMPAIGN, "5"),
+        missing=target(Level.GROUP, "404"),
+        removed=target(Level.CAMPAIGN, "9"),
+        level=Level.GROUP,
+        bid_id="11",
+        quota=quota,
+        kill=kill,
+        start=start,
+        impatient=lambda: Simulated(ground=ground, call_timeout_s=0.05),
+        unknown=lambda: Simulated(ground=stranger),
+        expire=expire,
+        others={},
+    )
+
+
+PLATFORMS: dict[str, Callable[[], AbstractAsyncContextManager[UnderTest]]] = {
+    "google": google,
+    "simulated": simulated,
+}

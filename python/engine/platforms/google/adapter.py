@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import aclosing
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from google.ads.googleads.v26.services.types.customer_service import (
@@ -115,7 +116,7 @@ class GoogleAds:
     async def report(
         self, ad_account: str, *, since: float, until: float
     ) -> AsyncIterator[ReportRow]:
-        zone = zone_of(await self._time_zone(ad_account))
+        zone = await self._zone(ad_account)
         first, last = dates_between(since, until, zone)
         stretches: dict[tuple[str, int], tuple[float, float]] = {}
         for kind, resource in (("campaigns", "campaign"), ("adGroups", "ad_group")):
@@ -225,11 +226,14 @@ class GoogleAds:
             accounts.append(account)
         return accounts
 
-    async def _time_zone(self, ad_account: str) -> str:
+    async def _zone(self, ad_account: str) -> ZoneInfo:
         if ad_account not in self._zones:
             async for row in self._calls.rows(ad_account, queries.TIME_ZONE):
                 self._zones[ad_account] = row.customer.time_zone
-        return self._zones[ad_account]
+        try:
+            return zone_of(self._zones.get(ad_account, ""))
+        except ValueError as error:
+            raise PlatformRejectedError(NAME, f"ad account {ad_account}: {error}") from None
 
 
 def _one_ad_account(mutations: Sequence[Mutation]) -> str:

@@ -6,7 +6,6 @@ written to another's it would switch the strategy. What a portfolio or a shared 
 not moved through one of its campaigns: link the portfolio or the budget itself.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
@@ -21,7 +20,7 @@ from google.ads.googleads.v26.services.types.campaign_budget_service import (
 )
 from google.ads.googleads.v26.services.types.campaign_service import MutateCampaignsRequest
 
-from engine.domain.money import LARGEST_MICROS
+from engine.platforms.checks import amount_refused
 from engine.platforms.google.channel import Clients
 from engine.platforms.google.errors import Kind, Refusal
 from engine.platforms.google.queries import is_entity
@@ -164,13 +163,11 @@ def _aim(mutation: Mutation, found: Found | None) -> tuple[Service, str, str, fl
     if mutation.lever is Lever.SERVING:
         if service not in (Service.AD_GROUPS, Service.CAMPAIGNS):
             raise _Refused(f"a campaign or an ad group to pause wanted, found {service.value}")
-        if mutation.value not in (0, 1):
-            raise _Refused(f"serving: 0 or 1 wanted, found {mutation.value}")
-        return service, resource, "status", _ENABLED if mutation.value else _PAUSED
+        return service, resource, "status", _ENABLED if _amount(mutation) else _PAUSED
     if found is None:
         raise _Refused(f"{mutation.target.entity}: there is no such entity")
     if mutation.lever is Lever.DAILY_BUDGET:
-        return Service.BUDGETS, _budget(service, found), "amount_micros", _money(mutation)
+        return Service.BUDGETS, _budget(service, found), "amount_micros", _amount(mutation)
     return service, resource, _bid_path(mutation, service, found), _amount(mutation)
 
 
@@ -201,18 +198,10 @@ def _bid_path(mutation: Mutation, service: Service, found: Found) -> str:
 
 
 def _amount(mutation: Mutation) -> float:
-    if mutation.lever is not Lever.TARGET_ROAS:
-        return _money(mutation)
-    if not (math.isfinite(mutation.value) and mutation.value > 0):
-        raise _Refused(f"a ratio above 0 wanted, found {mutation.value}")
-    return mutation.value
-
-
-def _money(mutation: Mutation) -> float:
-    value = mutation.value
-    if not (math.isfinite(value) and value == int(value) and 0 < value <= LARGEST_MICROS):
-        raise _Refused(f"whole micros above 0 wanted, found {value}")
-    return int(value)
+    reason = amount_refused(mutation)
+    if reason:
+        raise _Refused(reason)
+    return mutation.value if mutation.lever is Lever.TARGET_ROAS else int(mutation.value)
 
 
 def _write(message: Any, path: str, value: float) -> None:
