@@ -33,6 +33,7 @@ _CAMPAIGN = (
     "campaign.bidding_strategy_system_status",
     "campaign.bidding_strategy",
     *(f"campaign.{field}" for field in _STRATEGY),
+    *(f"bidding_strategy.{field}" for field in _STRATEGY),
     "campaign.campaign_budget",
     "campaign_budget.amount_micros",
     "campaign_budget.explicitly_shared",

@@ -75,13 +75,14 @@ def _campaign(row: Any, ad_account: str) -> Found:
     campaign = row.campaign
     strategy = _enum(campaign, "bidding_strategy_type")
     lever, path = STRATEGIES.get(strategy, (Lever.DAILY_BUDGET, ""))
+    bidder = row.bidding_strategy if campaign.bidding_strategy else campaign
     is_daily = _enum(row.campaign_budget, "period") == "DAILY"
     return Found(
         standing=Standing(
             target=Target(ad_account, f"campaigns/{campaign.id}"),
             is_serving=_enum(campaign, "status") == "ENABLED",
             steered_by=lever,
-            **_values(lever, _read(campaign, path)),
+            **_values(lever, _read(bidder, path)),
             daily_budget_micros=row.campaign_budget.amount_micros if is_daily else None,
             is_budget_shared=_is_shared(row.campaign_budget),
             is_learning=_is_learning(campaign),

@@ -187,9 +187,10 @@ def _target(of: str, path: str) -> Callable[[_Line], object]:
     strategy, attribute = TARGETS[path]
 
     def get(line: _Line) -> object:
-        entity: Entity = getattr(line, of)
-        own = line.portfolio if of == "campaign" and entity.portfolio and line.portfolio else entity
-        return getattr(own, attribute) if own.strategy == strategy else None
+        entity: Entity | None = getattr(line, of)
+        if entity is None or entity.portfolio:  # a campaign has a portfolio or values of its own
+            return None
+        return getattr(entity, attribute) if entity.strategy == strategy else None
 
     return get
 
@@ -207,8 +208,9 @@ def _effective(attribute: str, of: str) -> Callable[[_Line], object]:
         own = getattr(line.group, attribute)
         if own is not None:
             return own
-        names = [path for path, (kind, name) in TARGETS.items() if name == attribute]
-        values = [_target("campaign", path)(line) for path in names]
+        paths = [path for path, (_, name) in TARGETS.items() if name == attribute]
+        whose = "portfolio" if line.campaign.portfolio else "campaign"
+        values = [_target(whose, path)(line) for path in paths]
         return next((value for value in values if value is not None), None)
 
     return get

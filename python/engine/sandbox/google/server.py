@@ -72,7 +72,7 @@ class GoogleSandbox:
         self.faults = faults or Faults()
         self.tokens = TokenServer(clock=clock)
         self.port = 0
-        self.calls = 0
+        self.heard: list[tuple[str, dict[str, str]]] = []  # methods, and the headers they came with
         self._books = books
         self._quota = quota or Quota(clock=clock)
         self._certificates = certificates
@@ -147,7 +147,7 @@ class GoogleSandbox:
             response = getattr(messages, f"{method}Response").pb()
             services[service] = {
                 method: grpc.unary_unary_rpc_method_handler(
-                    self._mutate(kind, response), request.FromString, _serialised
+                    self._mutate(method, kind, response), request.FromString, _serialised
                 )
             }
         return [
@@ -158,7 +158,7 @@ class GoogleSandbox:
     async def _search(self, request: Any, context: Any) -> AsyncIterator[Any]:
         request_id = self._request_id()
         try:
-            account = self._admit(request.customer_id, context)
+            account = self._admit("SearchStream", request.customer_id, context)
             query = gaql.parse(request.query)
             fault = await self._trouble(_call_of(query))
             self._charge(1)
@@ -182,7 +182,7 @@ class GoogleSandbox:
     async def _accessible(self, request: Any, context: Any) -> Any:
         request_id = self._request_id()
         try:
-            self._authenticate(context)
+            self._authenticate("ListAccessibleCustomers", context)
             await self._trouble(Call.ACCOUNTS)
             self._charge(1)
         except Refused as refused:
@@ -191,11 +191,11 @@ class GoogleSandbox:
         await context.send_initial_metadata((("request-id", request_id),))
         return _Accessible(resource_names=names)
 
-    def _mutate(self, kind: str, response_type: Any) -> Callable[[Any, Any], Any]:
+    def _mutate(self, method: str, kind: str, response_type: Any) -> Callable[[Any, Any], Any]:
         async def mutate(request: Any, context: Any) -> Any:
             request_id = self._request_id()
             try:
-                account = self._admit(request.customer_id, context)
+                account = self._admit(method, request.customer_id, context)
                 fault = await self._trouble(Call.APPLY)
                 self._charge(len(request.operations))
                 checked = check(kind, request.operations, account, self._books)
@@ -226,9 +226,9 @@ class GoogleSandbox:
                 apply(each, account, self._books)
                 result.resource_name = operation.update.resource_name
 
-    def _admit(self, customer_id: str, context: Any) -> Account:
+    def _admit(self, method: str, customer_id: str, context: Any) -> Account:
         """Return the ad account that is asked for. Raises Refused."""
-        login = self._authenticate(context)
+        login = self._authenticate(method, context)
         if not (customer_id.isascii() and customer_id.isdigit()):
             error = error_of("request_error", "INVALID_CUSTOMER_ID", "Invalid customer ID.")
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, error)
@@ -247,16 +247,16 @@ class GoogleSandbox:
             raise Refused(grpc.StatusCode.PERMISSION_DENIED, error)
         return account
 
-    def _authenticate(self, context: Any) -> str:
+    def _authenticate(self, method: str, context: Any) -> str:
         """Return the manager of the header. Raises Refused where the token is not good."""
-        self.calls += 1
-        metadata = dict(context.invocation_metadata())
-        token = str(metadata.get("authorization", "")).removeprefix("Bearer ")
+        metadata = {name: str(value) for name, value in context.invocation_metadata()}
+        self.heard.append((method, metadata))
+        token = metadata.get("authorization", "").removeprefix("Bearer ")
         if not self.tokens.is_good(token):
             said = "OAuth token in the header is not valid."
             error = error_of("authentication_error", "OAUTH_TOKEN_INVALID", said)
             raise Refused(grpc.StatusCode.UNAUTHENTICATED, error)
-        login = str(metadata.get("login-customer-id", ""))
+        login = metadata.get("login-customer-id", "")
         if login and not any(each.id == login for each in self._books.accounts()):
             said = "The login customer id is not known."
             error = error_of("header_error", "INVALID_LOGIN_CUSTOMER_ID", said)
