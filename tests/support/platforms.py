@@ -177,7 +177,7 @@ async def google() -> AsyncIterator[UnderTest]:
     """Yield Google Ads: the adapter over gRPC to the sandbox."""
     books, faults, clock = MemoryBooks(), Faults(), ManualClock()
     furnish_google(books)
-    quota = Quota(clock=clock, timezone="America/Los_Angeles")
+    quota = Quota(clock=clock, timezone=None)
     async with GoogleSandbox(books=books, clock=clock, faults=faults, quota=quota) as sandbox:
         made: list[GoogleAds] = []
 

@@ -240,7 +240,7 @@ def credentials(**changed: str) -> Credentials:
         ({"client_secret": ""}, "client_secret wanted, found client_id, refresh_token"),
         ({"clinet_id": "x"}, "found 'clinet_id'"),
         ({"login_customer_id": "123"}, "login_customer_id: ten digits wanted, found '123'"),
-        ({"access_level": "gold"}, "one of explorer, basic, standard wanted, found 'gold'"),
+        ({"access_level": "gold"}, "one of test, explorer, basic, standard wanted, found 'gold'"),
         ({"endpoint": "http://googleads.example.com"}, "https, as tokens travel there, wanted"),
         ({"endpoint": "ftp://127.0.0.1"}, "https://host:port wanted, found 'ftp://127.0.0.1'"),
         ({"service_account": "{}"}, "a key of a service account in JSON wanted"),

@@ -14,7 +14,7 @@ from google.ads.googleads.v26.services.types import campaign_service as messages
 from engine.clock import SystemClock
 from engine.platforms.port import Lever
 from engine.sandbox.google.server import GoogleSandbox
-from engine.sandbox.quotas import Quota
+from engine.sandbox.quotas import Quota, Refusal
 from engine.sandbox.state import Level, MemoryBooks, Move
 from engine.sandbox.tls import make_certificates
 from support.clock import ManualClock
@@ -227,6 +227,18 @@ async def test_a_days_quota_is_renewed_at_midnight_of_its_time_zone() -> None:
     assert refusal.retry_after_s == 3600
     await clock.advance(3600)
     assert quota.take(10) is None
+
+
+async def test_a_quota_without_a_day_counts_the_last_24_hours() -> None:
+    clock = ManualClock()
+    quota = Quota(clock=clock, per_day=10, timezone=None)
+    assert quota.take(6) is None
+    await clock.advance(3600)
+    assert quota.take(4) is None
+    assert [quota.take(n) for n in (1, 7)] == [Refusal(True, 82_800.0), Refusal(True, 86_400.0)]
+    await clock.advance(82_800)
+    assert quota.used == 4
+    assert quota.take(6) is None
 
 
 async def test_calls_too_many_a_second_wait_for_their_turn() -> None:

@@ -87,7 +87,7 @@ class GoogleAds:
             batch=_BATCH,
             report_delay_s=3 * 3600,
             restated_days=30,
-            quota_renewed_in="America/Los_Angeles",
+            is_quota_sliding=True,
         )
 
     async def aclose(self) -> None:
