@@ -43,6 +43,7 @@ class Quota:
         self._burst = burst
         self._zone = ZoneInfo(timezone) if timezone else None
         self._taken: deque[tuple[float, int]] = deque()
+        self._used = 0
         self._tokens = burst
         self._filled_at = clock.monotonic()
 
@@ -50,7 +51,7 @@ class Quota:
     def used(self) -> int:
         """Return the operations that count against the day."""
         self._forget()
-        return sum(operations for _, operations in self._taken)
+        return self._used
 
     def take(self, operations: int) -> Refusal | None:
         """Take operations off; return why not where there are too few left: then none is taken."""
@@ -62,6 +63,7 @@ class Quota:
             return Refusal(is_of_the_day=False, retry_after_s=wait)
         self._tokens -= 1
         self._taken.append((self._clock.now(), operations))
+        self._used += operations
         return None
 
     def _wait(self) -> float:
@@ -75,7 +77,7 @@ class Quota:
     def _forget(self) -> None:
         """Drop what counts no more."""
         while self._taken and self._ends(self._taken[0][0]) <= self._clock.now():
-            self._taken.popleft()
+            self._used -= self._taken.popleft()[1]
 
     def _ends(self, at: float) -> float:
         """Return when what was taken at a time counts no more."""
