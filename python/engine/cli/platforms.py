@@ -75,15 +75,12 @@ async def _reached(platform: str, given: Credentials) -> tuple[Limits, list[AdAc
 def _show(accounts: Sequence[AdAccount], limits: Limits) -> None:
     for account in sorted(accounts, key=lambda account: account.id):
         kind = "test" if account.is_test else ""
-        line = (
-            f"{account.id:<16}  {account.currency}  {account.timezone:<24}  {account.name}  {kind}"
-        )
-        say(line.rstrip())
+        clock = f"{account.currency}  {account.timezone:<24}"
+        say(f"{account.id:<16}  {clock}  {account.name}  {kind}".rstrip())
     if limits.operations_per_day is not None:
         span = "24 hours" if limits.is_quota_sliding else "a day"
-        complain(
-            f"{len(accounts):,} ad accounts; {limits.operations_per_day:,} operations in {span}"
-        )
+        allowed = f"{limits.operations_per_day:,} operations in {span}"
+        complain(f"{len(accounts):,} ad accounts; {allowed}")
 
 
 def _needs(name: str) -> str:

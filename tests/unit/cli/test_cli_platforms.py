@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 # A process of its own: gRPC has one poller a process, and warns where two loops share it.
 SANDBOX = """
 import asyncio, json, sys
+from engine.clock import SystemClock
+from engine.sandbox.google.server import GoogleSandbox
+from engine.sandbox.state import MemoryBooks
+from support.platforms import furnish_google
+
 async def serve():
     books = MemoryBooks()
     furnish_google(books)
