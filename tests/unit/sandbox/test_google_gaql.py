@@ -44,7 +44,7 @@ def test_every_question_that_the_adapter_asks_is_understood() -> None:
         ("SELECT campaign.id", "EXPECTED_FROM"),
         ("SELECT campaign.id FROM", "UNEXPECTED_END_OF_QUERY"),
         ("SELECT campaign.id FROM campaigns", "BAD_RESOURCE_TYPE_IN_FROM_CLAUSE"),
-        ("SELECT campaign.nmae FROM campaign", "UNRECOGNIZED_FIELD"),
+        ("SELECT campaign.named FROM campaign", "UNRECOGNIZED_FIELD"),
         ("SELECT campaign FROM campaign", "UNRECOGNIZED_FIELD"),
         ("SELECT campaign.target_cpa FROM campaign", "UNRECOGNIZED_FIELD"),
         ("SELECT campaign.id.x FROM campaign", "UNRECOGNIZED_FIELD"),

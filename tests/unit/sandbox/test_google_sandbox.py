@@ -53,7 +53,7 @@ for part in ads.search_stream(customer_id="1234567890", query=query):
             row.campaign.target_cpa.target_cpa_micros, ",".join(part.field_mask.paths[:1]),
         )
 try:
-    list(ads.search_stream(customer_id="1234567890", query="SELECT campaign.nmae FROM campaign"))
+    list(ads.search_stream(customer_id="1234567890", query="SELECT campaign.named FROM campaign"))
 except GoogleAdsException as error:
     [one] = error.failure.errors
     print(error.error.code().name, one.error_code.query_error.name, bool(error.request_id))
