@@ -28,6 +28,7 @@ from engine.sandbox.state import MemoryBooks
 from engine.sandbox.tls import Certificates, make_certificates
 from support.clock import ManualClock
 from support.platforms import UnderTest, furnish_google, google, mutation, no_loose_ends
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -218,6 +219,21 @@ async def test_a_call_without_a_deadline_does_not_leave(here: UnderTest) -> None
     finally:
         await clients.aclose()
     assert here.others["sandbox"].heard == []
+
+
+async def test_to_close_the_adapter_ends_its_calls_without_cancelling_who_waits(
+    here: UnderTest,
+) -> None:
+    here.faults.plan(Call.APPLY, Trouble.SILENT)
+    here.faults.plan(Call.INSPECT, Trouble.SILENT)
+    calls = [
+        asyncio.ensure_future(here.platform.apply([mutation(here.bid, Lever.SERVING, 0)])),
+        asyncio.ensure_future(here.platform.inspect([here.bid])),
+    ]
+    await wait_until(lambda: len(here.faults.taken) == 2, what="both calls to be taken")
+    await here.platform.aclose()
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in ended] == [PlatformUnavailableError] * 2
 
 
 async def test_a_report_may_take_longer_than_a_call(here: UnderTest) -> None:
