@@ -7,6 +7,7 @@ import pytest
 from engine.errors import BrokerError
 from engine.messaging.ports import Broker
 from engine.messaging.streams import MAX_CHUNK
+from engine.messaging.subjects import CAMPAIGNS_STREAM, DECISIONS_STREAM
 from support.broker import Backend
 from support.waiting import wait_until
 
@@ -79,6 +80,32 @@ async def test_heartbeats_are_heard_by_name(backend: Backend) -> None:
             assert sorted(heard) == [("worker-1", b"alive"), ("worker-2", b"too")]
         await a.heartbeats.beat("worker-1", b"nobody listens")
         assert len(heard) == 2
+
+
+async def test_what_a_gateway_says_is_no_heartbeat_of_a_worker(backend: Backend) -> None:
+    async with backend.client("a") as a, backend.client("b") as b:
+        heard: list[tuple[str, bytes]] = []
+        async with (
+            b.gateways.listen(lambda name, payload: heard.append((name, payload))),
+            b.heartbeats.listen(lambda name, payload: heard.append((name, payload))),
+        ):
+            await a.gateways.beat("gateway-1", b"status")
+            await wait_until(lambda: heard)
+            await a.heartbeats.beat("worker-1", b"alive")
+            await wait_until(lambda: len(heard) == 2)
+    assert heard == [("gateway-1", b"status"), ("worker-1", b"alive")]
+
+
+async def test_the_size_of_a_stream_is_what_it_holds(broker: Broker) -> None:
+    await broker.chain.append(3, b"first", expected=0)
+    await broker.chain.append(9, b"second", expected=0)
+    found = await broker.sizes([DECISIONS_STREAM, "ENGINE_NONE", CAMPAIGNS_STREAM])
+    assert [(size.name, size.messages, size.last_sequence) for size in found] == [
+        (DECISIONS_STREAM, 2, 2),
+        (CAMPAIGNS_STREAM, 0, 0),
+    ]
+    assert found[0].bytes >= len(b"firstsecond")
+    assert found[1].bytes == 0
 
 
 async def test_a_heartbeat_during_an_outage_is_lost_in_silence(backend: Backend) -> None:

@@ -19,7 +19,7 @@ from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.dead import Letter, dead_letter, letter
 from engine.messaging.link import Delivery, UnansweredError
 from engine.messaging.logs import Bury, LogCampaigns, LogChain, LogFrames, partition_token
-from engine.messaging.ports import DeadLetter, Deliver, Follower, Message
+from engine.messaging.ports import DeadLetter, Deliver, Follower, Message, StreamSize
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.window import WINDOW
 
@@ -91,6 +91,7 @@ class MemoryServer:
             subjects.DEAD_STREAM: _Stream(),
         }
         self.listeners: list[Callable[[str, bytes], None]] = []
+        self.gateway_listeners: list[Callable[[str, bytes], None]] = []
         self._requests_to_lose = 0
         self._answers_to_lose = 0
         self._reads_to_lose = 0
@@ -186,7 +187,8 @@ class MemoryBroker:
         )
         self.campaigns = LogCampaigns(log=self._stream(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
-        self.heartbeats = _MemoryHeartbeats(server=self.server)
+        self.heartbeats = _MemoryHeartbeats(self.server, self.server.listeners)
+        self.gateways = _MemoryHeartbeats(self.server, self.server.gateway_listeners)
 
     @property
     def is_connected(self) -> bool:
@@ -196,6 +198,15 @@ class MemoryBroker:
         """Return once the broker answers."""
         while not self.server.is_up:
             await self.server.changed()
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        return [self._size(name) for name in streams if name in self.server.streams]
+
+    def _size(self, name: str) -> StreamSize:
+        stream = self.server.read(name)
+        held = [entry.delivery.payload for entry in stream.entries.values()]
+        first = next(iter(stream.entries), stream.last + 1)
+        return StreamSize(name, len(held), sum(map(len, held)), first, stream.last, None, None)
 
     def _stream(self, name: str) -> "_MemoryLog":
         return _MemoryLog(
@@ -405,22 +416,23 @@ class _MemoryDeadLetters:
 
 
 class _MemoryHeartbeats:
-    def __init__(self, *, server: MemoryServer) -> None:
+    def __init__(self, server: MemoryServer, listeners: list[Callable[[str, bytes], None]]) -> None:
         self._server = server
+        self._listeners = listeners
 
     async def beat(self, worker: str, payload: bytes) -> None:
         if self._server.is_up:
             loop = asyncio.get_running_loop()
-            for deliver in self._server.listeners:
+            for deliver in self._listeners:
                 loop.call_soon(deliver, worker, payload)
 
     @asynccontextmanager
     async def listen(self, deliver: Callable[[str, bytes], None]) -> AsyncIterator[None]:
-        self._server.listeners.append(deliver)
+        self._listeners.append(deliver)
         try:
             yield
         finally:
-            self._server.listeners.remove(deliver)
+            self._listeners.remove(deliver)
 
 
 def _message(entry: _Entry) -> Message:

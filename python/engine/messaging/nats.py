@@ -19,7 +19,7 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -35,6 +35,7 @@ from engine.messaging import subjects, wire
 from engine.messaging.background import beside
 from engine.messaging.credentials import Credentials, masked
 from engine.messaging.dead import JetStreamDeadLetters
+from engine.messaging.gateway_status import gateway_subject
 from engine.messaging.granted import Granted, ask
 from engine.messaging.heartbeats import CoreHeartbeats
 from engine.messaging.jetstream import JetStreamLog
@@ -47,9 +48,11 @@ from engine.messaging.link import (
 )
 from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
 from engine.messaging.permissions import INFO, STREAMS_READ, Role, rights_of
+from engine.messaging.ports import StreamSize
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD, check
 from engine.messaging.streams import provision as provide
+from engine.messaging.streams import sizes as sizes_of
 from engine.messaging.window import PublishWindow
 
 __all__ = ["NatsBroker", "NatsLink", "connect"]
@@ -86,6 +89,7 @@ class NatsBroker:
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
         self.heartbeats = CoreHeartbeats(link=link)
+        self.gateways = CoreHeartbeats(link=link, subject=gateway_subject)
 
     @property
     def is_connected(self) -> bool:
@@ -94,6 +98,9 @@ class NatsBroker:
     async def connected(self) -> None:
         """Return once the broker answers."""
         await self.link.connected()
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        return await sizes_of(self.link, streams=streams)
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from engine.messaging import subjects
+from engine.messaging.gateway_status import gateway_subject
 
 __all__ = ["DISCONNECTED", "INFO", "STREAMS_READ", "USER_INFO", "Rights", "Role", "rights_of"]
 
@@ -43,6 +44,7 @@ _METRICS, _DECISIONS = subjects.metrics_subject("*"), subjects.decisions_subject
 _CAMPAIGNS = subjects.campaign_subject("*", "*")
 _CONTROLS = subjects.control_subject("*", "*.*")  # shares of accounts, and the kill switch
 _BEATS = subjects.heartbeat_subject("*")
+_GATEWAYS = gateway_subject("*")
 _DEAD = subjects.dead_subject(">")
 
 STREAMS_READ: dict[Role, tuple[str, ...]] = {
@@ -62,6 +64,7 @@ STREAMS_READ: dict[Role, tuple[str, ...]] = {
         subjects.METRICS_STREAM,
         subjects.DECISIONS_STREAM,
         subjects.CAMPAIGNS_STREAM,
+        subjects.STATE_STREAM,  # forecasts are a book's to make: it restores one and asks
         subjects.DEAD_STREAM,
     ),
     Role.OPERATOR: (
@@ -87,8 +90,8 @@ _HEARS: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (_BEATS,),
     Role.GATEWAY: (),
     Role.PUBLISHER: (),
-    Role.DASHBOARD: (_BEATS,),
-    Role.OPERATOR: (_BEATS,),
+    Role.DASHBOARD: (_BEATS, _GATEWAYS),
+    Role.OPERATOR: (_BEATS, _GATEWAYS),
 }
 
 
