@@ -45,6 +45,7 @@ _COMMANDS = (
         "engine.cli.forecast:command",
         "Say what a budget is expected to bring.",
     ),
+    (_WATCH, "dashboard", "engine.cli.dashboard:command", "Show the fleet in a browser."),
     (_WATCH, "list", "engine.cli.listing:list_command", "List campaigns."),
     (_WATCH, "show", "engine.cli.listing:show_command", "Show a campaign and its newest decision."),
     (_WATCH, "decisions", "engine.cli.decisions:command", "Print decisions, as they are made."),

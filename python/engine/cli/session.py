@@ -18,7 +18,7 @@ from engine.messaging.permissions import Role
 from engine.messaging.ports import Broker
 from engine.wiring import open_broker, set_up_logs
 
-__all__ = ["AsJson", "Nats", "Session", "run"]
+__all__ = ["AsJson", "Nats", "Session", "author", "run"]
 
 Nats = Annotated[
     str | None,
@@ -33,7 +33,7 @@ class Session:
     def __init__(self, *, broker: Broker) -> None:
         self.broker = broker
         self.clock = SystemClock()
-        self.repository = Repository(table=broker.campaigns, clock=self.clock, by=_author())
+        self.repository = Repository(table=broker.campaigns, clock=self.clock, by=author())
 
     @property
     def producer(self) -> str:
@@ -69,7 +69,8 @@ def run(
     return asyncio.run(connected())
 
 
-def _author() -> str:
+def author() -> str:
+    """Return who is at work, for what is written down."""
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
     except (OSError, KeyError):  # a container's user without a name
