@@ -38,6 +38,7 @@ FEED = 2_000  # decisions kept for the feed
 FEED_A_RECORD = 32  # at most so many of one record
 HANDOVERS = 200
 DELAYS = 2_048
+_NEARLY = 64  # messages: a stream that flows is never read to its very end
 FORGOTTEN_S = 600.0  # a worker or gateway not heard for so long has left
 
 
@@ -131,6 +132,7 @@ class Live:
         self._connected_at = clock.monotonic()
         self._followers: list[Follower] = []
         self._is_caught_up = False
+        self._caught_up_at = 0.0
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -155,7 +157,11 @@ class Live:
     def is_caught_up(self) -> bool:
         """Return whether all that was stored at the start has been read."""
         if not self._is_caught_up:
-            self._is_caught_up = self.lag == 0
+            lag = self.lag
+            self._is_caught_up = lag is not None and lag < _NEARLY
+            if self._is_caught_up:  # rates from here on are not of reading back
+                self._looks.clear()
+                self._caught_up_at = self.clock.now()
         return self._is_caught_up
 
     @property
@@ -255,7 +261,7 @@ class Live:
         totals[0] += 1
         totals[1] += record.decided
         totals[2] += len(changed.campaign)
-        if record.at_ms >= self.started_at * 1000:  # not one read back at the start
+        if self.is_caught_up and record.at_ms >= self._caught_up_at * 1000:
             self.delays.append(max(self.clock.now() * 1000 - record.at_ms, 0.0))
 
     def _highest_bid(self, row: int | None) -> int | None:

@@ -123,7 +123,10 @@ class Outlooks:
 
 
 def front_of(book: Book, campaign: str, at_ms: int) -> dict[str, Any] | None:
-    """Return a campaign's Pareto front, of spend against value; None where the core has none."""
+    """Return a campaign's Pareto front and where it stands; None where the core has none.
+
+    Spend is in micros, and of the whole flight, as is what it brings.
+    """
     pareto = getattr(book, "pareto", None)
     if pareto is None:
         return None
@@ -131,8 +134,16 @@ def front_of(book: Book, campaign: str, at_ms: int) -> dict[str, Any] | None:
         found = pareto(campaign, at_ms)
     except CoreError:
         return None
-    fields: dict[str, Any] | None = msgspec.to_builtins(found)
-    return fields
+    return {
+        "points": [_point(one) for one in found.points],
+        "stands": _point(found.stands),
+        "waste": found.waste,
+        "confidence": found.confidence,
+    }
+
+
+def _point(one: Any) -> dict[str, float]:  # noqa: ANN401 - of a core that may be newer
+    return {"spend": one.spend_micros, "brings": one.brings}
 
 
 def _count(book: Book, frames: list[Message]) -> None:

@@ -1,12 +1,13 @@
 """The pages beside the table: platforms, workers, and the health of it all."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from engine.dashboard.columns import CampaignColumns, binding_of
-from engine.dashboard.live import Live, Worker
+from engine.dashboard.live import Handover, Live, Worker
 from engine.dashboard.overview import SUSPICION_S
 from engine.dashboard.query import code_name
 from engine.domain.decision import Binding
@@ -15,7 +16,8 @@ from engine.domain.ids import PARTITIONS
 __all__ = ["platforms_page", "workers_page"]
 
 _GATEWAY_SILENT_S = 5.0  # five statuses missed
-_HANDOVERS_SHOWN = 20
+_HANDOVERS_SHOWN = 20  # rows
+_TOGETHER_S = 5.0
 
 
 def platforms_page(live: Live) -> dict[str, Any]:
@@ -46,19 +48,26 @@ def workers_page(live: Live) -> dict[str, Any]:
             for name, worker in sorted(live.workers.items())
         ],
         "partitions": [_partition(live, number, at) for number in range(PARTITIONS)],
-        "handovers": [
-            {
-                "partition": one.partition,
-                "at": one.at,
-                "owner": one.owner,
-                "before": one.before,
-                "epoch": one.epoch,
-                "is_release": one.is_release,
-            }
-            for one in list(live.handovers)[: -_HANDOVERS_SHOWN - 1 : -1]
-        ],
+        "handovers": _handovers(live.handovers),
         "interval_ms": live.interval_ms,
     }
+
+
+def _handovers(found: Iterable[Handover]) -> list[dict[str, Any]]:
+    """Return who took or left which partitions, newest first; what came together as one row."""
+    rows: list[dict[str, Any]] = []
+    for one in reversed(list(found)):
+        what = {"owner": one.owner, "before": one.before, "is_release": one.is_release}
+        last = rows[-1] if rows else None
+        if last and last["what"] == what and last["at"] - one.at <= _TOGETHER_S:
+            last["partitions"].append(one.partition)
+        elif len(rows) == _HANDOVERS_SHOWN:
+            break
+        else:
+            rows.append({"what": what, "at": one.at, "partitions": [one.partition]})
+    return [
+        row["what"] | {"at": row["at"], "partitions": sorted(row["partitions"])} for row in rows
+    ]
 
 
 def _worker(name: str, worker: Worker, now: float, interval_ms: float | None) -> dict[str, Any]:

@@ -144,7 +144,6 @@ def _differences(before: Decision, after: Decision) -> "list[str]":
         if old is None or old.bid_micros == one.bid_micros:
             continue
         words.append(_bid_words(old, one))
-        words += _forecast_words(old, one)
     if before.action is not after.action:
         old_name, new_name = (each.action.name.lower() for each in (before, after))
         words.append(f"The action went from {old_name} to {new_name}.")
@@ -173,20 +172,6 @@ def _bid_words(old: PlatformDecision, new: PlatformDecision) -> str:
         )
     held = platform_sentence(new)
     return f"{text}, held by {held}." if held else f"{text}."
-
-
-def _forecast_words(old: PlatformDecision, new: PlatformDecision) -> list[str]:
-    words = []
-    if old.cvr is not None and new.cvr is not None and _differ(old.cvr, new.cvr):
-        words.append(f"Its CVR forecast went from {old.cvr:.2%} to {new.cvr:.2%}.")
-    if old.cpc_micros is not None and new.cpc_micros is not None:
-        was, now = round(old.cpc_micros, -4), round(new.cpc_micros, -4)
-        if was != now:
-            prices = f"from {from_micros(int(was))} to {from_micros(int(now))}"
-            words.append(f"Its CPC forecast went {prices}.")
-    if _differ(old.confidence, new.confidence):
-        words.append(f"Its confidence went from {old.confidence:.2f} to {new.confidence:.2f}.")
-    return words
 
 
 def _differ(old: float, new: float) -> bool:
