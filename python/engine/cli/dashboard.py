@@ -24,7 +24,7 @@ from engine.messaging.permissions import Role
 from engine.wiring import DEFAULT_NATS, load, open_broker, run_service, set_up_logs
 from engine.wiring.process import stopped_by_signals
 
-__all__ = ["DEFAULT_PORT", "DashboardSettings", "command"]
+__all__ = ["DEFAULT_PORT", "CampaignSteering", "DashboardSettings", "command"]
 
 DEFAULT_PORT = 8787
 _PATIENCE_S = 30.0  # for a broker that starts at the same time
@@ -176,7 +176,7 @@ async def _serve(settings: DashboardSettings) -> None:
                 token=token,
                 hosts=tuple(one for one in settings.host.split(",") if one),
                 reading_needs_token=not is_local(settings.bind),
-                steering=_Steering(repository, clock) if settings.allow_changes else None,
+                steering=CampaignSteering(repository, clock) if settings.allow_changes else None,
                 version=_version(),
                 place=masked(settings.nats),
                 every_s=settings.every,
@@ -187,7 +187,7 @@ async def _serve(settings: DashboardSettings) -> None:
                 await service.run()
 
 
-class _Steering:
+class CampaignSteering:
     """What the pages may order, done as the command line does it."""
 
     def __init__(self, repository: Repository, clock: Clock) -> None:

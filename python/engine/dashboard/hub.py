@@ -134,9 +134,8 @@ class Hub:
             while not self._is_closed:
                 yield beat.delta if beat.number == seen + 1 else beat.full
                 seen = beat.number
-                while beat.number == seen and not self._is_closed:
+                while (beat := show.beat or beat).number == seen and not self._is_closed:
                     await show.changed.wait()
-                    beat = show.beat or beat
 
     def _beat(self, view: View, show: _Show) -> Beat:
         before, rendered = show.rendered, self._render(view)

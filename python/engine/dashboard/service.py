@@ -127,6 +127,7 @@ def listen(bind: str, port: int, *, has_token: bool) -> socket.socket:
         wanted = "a token where others can reach it (--access-token-file FILE)"
         raise ConfigError(f"--bind {bind}: {wanted}, found none")
     host = bind.strip("[]")
+    sock: socket.socket | None = None
     try:
         family, kind, number, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -135,6 +136,8 @@ def listen(bind: str, port: int, *, has_token: bool) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
     except (OSError, OverflowError) as error:
+        if sock is not None:
+            sock.close()
         code = getattr(error, "errno", None)
         hint = "; --port 0 takes any that is free" if code == errno.EADDRINUSE else ""
         reason = getattr(error, "strerror", None) or str(error)
