@@ -17,7 +17,7 @@ from engine.domain.ids import partition_of
 from engine.errors import BrokerError, MalformedMessageError
 from engine.messaging.ports import Broker, Message
 
-__all__ = ["Outlooks"]
+__all__ = ["Outlooks", "front_of"]
 
 KEPT_S = 4.0  # for how long a restored book serves all who ask
 FRAMES_S = 3.0  # for reading the frames since the snapshot

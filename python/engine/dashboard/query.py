@@ -13,7 +13,17 @@ from engine.domain.decision import Action, Binding
 from engine.domain.lifecycle import State
 from engine.errors import ConfigError
 
-__all__ = ["LARGEST_LIMIT", "SORTS", "CampaignQuery", "code_name", "parse_query"]
+__all__ = [
+    "ACTION_NAMES",
+    "BINDING_NAMES",
+    "LARGEST_LIMIT",
+    "SORTS",
+    "STATE_NAMES",
+    "CampaignQuery",
+    "Choice",
+    "code_name",
+    "parse_query",
+]
 
 SORTS = (
     "campaign", "state", "spend", "plan", "pace", "budget", "bid", "roi", "trend", "confidence",

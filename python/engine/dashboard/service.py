@@ -21,7 +21,7 @@ from engine.dashboard.views import Views
 from engine.errors import ConfigError
 from engine.messaging.ports import Broker
 
-__all__ = ["DashboardService", "is_free", "listen"]
+__all__ = ["DashboardService", "listen"]
 
 _log = structlog.get_logger(__name__)
 _GRACE_S = 1
@@ -146,14 +146,3 @@ def listen(bind: str, port: int, *, has_token: bool) -> socket.socket:
     sock.listen(512)
     sock.setblocking(False)
     return sock
-
-
-def is_free(port: int) -> bool:
-    """Return whether nobody listens on a port of this machine."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
