@@ -48,6 +48,7 @@ _COMMANDS = (
     (_WATCH, "top", "engine.cli.top:command", "Watch campaigns, workers and platforms."),
     (_WATCH, "status", "engine.cli.status:command", "Say in a few lines how the fleet is."),
     (_WATCH, "doctor", "engine.cli.doctor:command", "Check this machine, the broker and rights."),
+    (_WATCH, "dashboard", "engine.cli.dashboard:command", "Show the fleet in a browser."),
     (_WATCH, "list", "engine.cli.listing:list_command", "List campaigns."),
     (_WATCH, "show", "engine.cli.listing:show_command", "Show a campaign and its newest decision."),
     (_WATCH, "decisions", "engine.cli.decisions:command", "Print decisions, as they are made."),

@@ -244,6 +244,15 @@ class LogCampaigns:
                 partition = partition_token(delivery.subject)
                 yield Message(partition, sequence, delivery.payload)
 
+    async def history(self, campaign: str) -> AsyncIterator[Message]:
+        if not is_campaign_id(campaign):
+            return
+        partition = partition_of(campaign)
+        filters = [subjects.campaign_subject(partition, campaign)]
+        async for sequence, delivery in self._log.scan(filters):
+            if delivery.payload:
+                yield Message(partition, sequence, delivery.payload)
+
     @asynccontextmanager
     async def follow(
         self,

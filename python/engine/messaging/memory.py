@@ -27,7 +27,7 @@ from engine.messaging.logs import (
     partition_token,
 )
 from engine.messaging.parts import Joiner, cut, part_header, part_of
-from engine.messaging.ports import DeadLetter, Follower, Message
+from engine.messaging.ports import DeadLetter, Follower, Message, StreamSize
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD
 from engine.messaging.window import WINDOW
@@ -230,6 +230,15 @@ class MemoryBroker:
         """Return once the broker answers."""
         while not self.server.is_up:
             await self.server.changed()
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        return [self._size(name) for name in streams if name in self.server.streams]
+
+    def _size(self, name: str) -> StreamSize:
+        stream = self.server.read(name)
+        held = [entry.delivery.payload for entry in stream.entries.values()]
+        first = next(iter(stream.entries), stream.last + 1)
+        return StreamSize(name, len(held), sum(map(len, held)), first, stream.last, None, None)
 
     def _stream(self, name: str) -> "_MemoryLog":
         return _MemoryLog(

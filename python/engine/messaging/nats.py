@@ -19,7 +19,7 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -48,9 +48,11 @@ from engine.messaging.link import (
 from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
 from engine.messaging.parts import LARGEST
 from engine.messaging.permissions import INFO, STREAMS_READ, Role, rights_of
+from engine.messaging.ports import StreamSize
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD, check
 from engine.messaging.streams import provision as provide
+from engine.messaging.streams import sizes as sizes_of
 from engine.messaging.window import PublishWindow
 
 __all__ = ["NatsBroker", "NatsLink", "connect"]
@@ -105,6 +107,9 @@ class NatsBroker:
     async def connected(self) -> None:
         """Return once the broker answers."""
         await self.link.connected()
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        return await sizes_of(self.link, streams=streams)
 
 
 @asynccontextmanager

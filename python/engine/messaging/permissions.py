@@ -79,6 +79,7 @@ STREAMS_READ: dict[Role, tuple[str, ...]] = {
         subjects.METRICS_STREAM,
         subjects.DECISIONS_STREAM,
         subjects.CAMPAIGNS_STREAM,
+        subjects.STATE_STREAM,  # forecasts are a book's to make: it restores one and asks
         subjects.DEAD_STREAM,
     ),
     Role.OPERATOR: (

@@ -21,6 +21,7 @@ __all__ = [
     "Heartbeats",
     "Message",
     "Snapshots",
+    "StreamSize",
 ]
 
 
@@ -161,6 +162,10 @@ class CampaignTable(Protocol):
         """Iterate the newest entry of every campaign."""
         ...
 
+    def history(self, campaign: str) -> AsyncIterator[Message]:
+        """Iterate the entries of a campaign that are kept (the newest eight), oldest first."""
+        ...
+
     def follow(
         self,
         deliver: Deliver,
@@ -247,6 +252,18 @@ class Heartbeats(Protocol):
         ...
 
 
+class StreamSize(NamedTuple):
+    """How much a stream holds."""
+
+    name: str
+    messages: int
+    bytes: int
+    first_sequence: int
+    last_sequence: int
+    max_bytes: int | None  # None: no limit of its own
+    max_age_s: float | None
+
+
 class Broker(Protocol):
     """All of the above, over one connection."""
 
@@ -270,4 +287,12 @@ class Broker(Protocol):
     @property
     def is_connected(self) -> bool:
         """Return whether the broker answers now."""
+        ...
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        """Return how much some streams hold, in their order; one that is missing is left out.
+
+        Raises:
+            BrokerError: the broker is away, or does not permit it.
+        """
         ...

@@ -5,7 +5,7 @@ them for the machine); settings the engine's correctness rests on are put right 
 allows, and otherwise the start is refused in one line. Nothing is ever deleted.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.errors import BrokerError
 from engine.messaging import subjects, wire
 from engine.messaging.link import Link, RefusedError, UnansweredError
+from engine.messaging.ports import StreamSize
 
 __all__ = [
     "MAX_CHUNK",
@@ -24,6 +25,7 @@ __all__ = [
     "check",
     "differing",
     "provision",
+    "sizes",
     "wanted_streams",
 ]
 
@@ -160,6 +162,32 @@ async def check(link: Link, *, streams: Collection[str]) -> None:
         raise BrokerError(f"no stream {names}: `engine provision` makes it, as an operator")
 
 
+async def sizes(link: Link, *, streams: Sequence[str]) -> list[StreamSize]:
+    """Return how much streams hold; one that is missing is left out.
+
+    Raises:
+        BrokerError: the broker is away, or does not permit it.
+    """
+    found = []
+    for name in streams:
+        info = await _info(link, name)
+        if info is None:
+            continue
+        max_bytes, max_age = info.config.get("max_bytes", -1), info.config.get("max_age", 0)
+        found.append(
+            StreamSize(
+                name=name,
+                messages=info.state.messages,
+                bytes=info.state.bytes,
+                first_sequence=info.state.first_seq,
+                last_sequence=info.state.last_seq,
+                max_bytes=max_bytes if max_bytes > 0 else None,
+                max_age_s=max_age / _SECOND if max_age > 0 else None,
+            )
+        )
+    return found
+
+
 async def _provide(link: Link, wanted: dict[str, Any], *, clock: Clock) -> None:
     name = wanted["name"]
     tries = 0
@@ -187,9 +215,14 @@ async def _provide(link: Link, wanted: dict[str, Any], *, clock: Clock) -> None:
 
 
 async def _config(link: Link, name: str) -> dict[str, Any] | None:
+    info = await _info(link, name)
+    return None if info is None else info.config
+
+
+async def _info(link: Link, name: str) -> wire.StreamInfo | None:
     try:
         delivery = await link.request(f"$JS.API.STREAM.INFO.{name}", timeout_s=5)
-        return wire.answer(f"stream {name}", delivery, wire.StreamInfo).config
+        return wire.answer(f"stream {name}", delivery, wire.StreamInfo)
     except RefusedError as error:
         if error.code == wire.STREAM_NOT_FOUND:
             return None

@@ -100,6 +100,7 @@ class StreamState(msgspec.Struct, frozen=True):
     """The state part of stream information."""
 
     messages: int = 0
+    bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
 
