@@ -56,8 +56,7 @@ def schema() -> dict[str, Any]:
                 type=["string", "number"],
             ),
             "bounds": _mapping(
-                "Bounds of one platform, and what is steered there; bounds that are not given are the "
-                "campaign's",
+                "Bounds of a platform (else the campaign's), and what is steered there",
                 min_bid=_AMOUNT,
                 max_bid=_AMOUNT,
                 daily_cap=_AMOUNT,
