@@ -65,7 +65,6 @@ _decoder = msgspec.msgpack.Decoder(GatewayStatus)
 
 
 def encode_gateway_status(status: GatewayStatus) -> bytes:
-    """Return the bytes of a status."""
     return _encoder.encode(status)
 
 

@@ -1,4 +1,4 @@
-"""Signs of life on a core subject: not stored, and lost while nobody listens."""
+"""Signs of life on core subjects: not stored, and lost while nobody listens."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ __all__ = ["CoreHeartbeats"]
 
 
 class CoreHeartbeats:
-    """Signs of life over `engine.heartbeat.<worker>`, or over another subject of names."""
+    """Heartbeats over `engine.heartbeat.<worker>`, or whatever subject a name has."""
 
     def __init__(
         self, *, link: Link, subject: Callable[[str], str] = subjects.heartbeat_subject

@@ -190,8 +190,10 @@ class MemoryBroker:
         )
         self.campaigns = LogCampaigns(log=self._stream(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
-        self.heartbeats = _MemoryHeartbeats(self.server, self.server.listeners)
-        self.gateways = _MemoryHeartbeats(self.server, self.server.gateway_listeners)
+        self.heartbeats = _MemoryHeartbeats(server=self.server, listeners=self.server.listeners)
+        self.gateways = _MemoryHeartbeats(
+            server=self.server, listeners=self.server.gateway_listeners
+        )
         self.journal = LogJournal(
             changes=self._stream(subjects.CHANGES_STREAM),
             reported=self._stream(subjects.REPORTED_STREAM),
@@ -414,7 +416,9 @@ class _MemoryDeadLetters:
 
 
 class _MemoryHeartbeats:
-    def __init__(self, server: MemoryServer, listeners: list[Callable[[str, bytes], None]]) -> None:
+    def __init__(
+        self, *, server: MemoryServer, listeners: list[Callable[[str, bytes], None]]
+    ) -> None:
         self._server = server
         self._listeners = listeners
 

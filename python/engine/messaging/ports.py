@@ -207,7 +207,7 @@ class DeadLetters(Protocol):
 
 
 class Heartbeats(Protocol):
-    """Signs of life of workers: not stored, may be lost."""
+    """Signs of life, of workers or of gateways: not stored, may be lost."""
 
     async def beat(self, worker: str, payload: bytes) -> None:
         """Say that `worker` is alive."""
@@ -267,11 +267,12 @@ class Broker(Protocol):
     @property
     def heartbeats(self) -> Heartbeats: ...
     @property
-    def journal(self) -> Journal: ...
-    @property
     def gateways(self) -> Heartbeats:
-        """Return the signs of life of gateways."""
+        """What gateways say of themselves (messaging.gateway_status), by gateway."""
         ...
+
+    @property
+    def journal(self) -> Journal: ...
 
     @property
     def is_connected(self) -> bool:
