@@ -93,11 +93,7 @@ _WRITES: dict[Role, tuple[str, ...]] = {
 
 _HEARS: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (_BEATS,),
-<<<<<<< HEAD
-    Role.GATEWAY: (_GATEWAYS,),
-=======
     Role.GATEWAY: (_GATEWAYS,),  # whether another one lives
->>>>>>> 18ac78b (Lead what gateways say across accounts)
     Role.PUBLISHER: (),
     Role.DASHBOARD: (_BEATS, _GATEWAYS),
     Role.OPERATOR: (_BEATS, _GATEWAYS),
