@@ -134,7 +134,7 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
                 "engine.breaker.>",
             ],
             "max_age": 90 * 24 * _HOUR,
-            "max_bytes": 2048 * _MIB,
+            "max_bytes": 1024 * _MIB,
             "deny_delete": True,
             "deny_purge": True,
             "compression": "s2",
@@ -145,7 +145,7 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             "description": "how far the reports of each ad account have become samples",
             "subjects": [subjects.reported_subject("*", "*")],
             "max_msgs_per_subject": 3,
-            "max_bytes": 512 * _MIB,
+            "max_bytes": 256 * _MIB,
             "compression": "s2",
         },
     ]
