@@ -33,7 +33,7 @@ class Hours:
     @property
     def stretches(self) -> int:
         """Return how many stretches there are."""
-        return self._counts.shape[1]
+        return int(self._counts.shape[1])
 
     def counts(self) -> Ints:
         """Return all counts: places, stretches (the oldest first), columns."""
@@ -41,7 +41,7 @@ class Hours:
 
     def starts(self) -> NDArray[np.float64]:
         """Return when each stretch begins, epoch seconds."""
-        return self.since + self.step_s * np.arange(self.stretches)
+        return np.asarray(self.since + self.step_s * np.arange(self.stretches), np.float64)
 
     def totals(self) -> Ints:
         """Return the sum of each place, dropped stretches included."""

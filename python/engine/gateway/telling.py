@@ -1,17 +1,17 @@
 """Reports as samples: what was told to the engine, and what is to be told next.
 
-A platform tells of each entity and hour what it knows now; the engine takes counts of stretches, and
-a second sample of a stretch in the place of the first. In between stands a running total of each
-entity. Time is cut into **cells**; the sample of a cell is how much the total has risen since the
-cell before, and is sent again, in its own place, as long as the cell lasts. So:
+A platform tells of each entity and hour what it knows now; the engine takes counts of stretches,
+and a second sample of a stretch in the place of the first. In between stands a running total of
+each entity. Time is cut into **cells**; the sample of a cell is how much the total has risen since
+the cell before, and is sent again, in its own place, as long as the cell lasts. So:
 
 * conversions that come late count in the cell in which they came;
 * what is restated downwards is taken off what comes next, never off spend that is settled;
-* a cell is begun only once the platform's reports are whole up to its beginning, and its samples are
-  dated by that beginning: they never claim more than is known.
+* a cell is begun only once the platform's reports are whole up to its beginning, and its samples
+  are dated by that beginning: they never claim more than is known.
 
-What was told is itself a record (`Told`), stored before the samples of a cell are sent. Whoever takes
-over sends the newest cell again: the same samples, or those that never arrived.
+What was told is itself a record (`Told`), stored before the samples of a cell are sent. Whoever
+takes over sends the newest cell again: the same samples, or those that never arrived.
 """
 
 import msgspec
