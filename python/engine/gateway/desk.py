@@ -132,6 +132,13 @@ class Desk:
     def link_of(self, place: int) -> Link | None:
         return self._links.get(place)
 
+    def begin(self) -> None:
+        """Know nothing of how entities stand: another gateway may have moved them."""
+        c = self.columns
+        c.is_known[:] = c.is_ours[:] = c.in_flight[:] = False
+        c.serving[:] = c.steer[:] = c.budget[:] = float("nan")
+        c.not_before[:] = -1e18
+
     def know(self, currency: str) -> None:
         """Note the ad account's currency: campaigns of another one are not linked."""
         self.currency = currency

@@ -37,6 +37,8 @@ class SharedBreaker:
     ) -> None:
         self.breaker = Breaker(settings)
         self.subject = breaker_subject(platform, ad_account)
+        self._platform = platform
+        self._ad_account = ad_account
         self._journal = journal
         self._clock = clock
         self._gateway = gateway
@@ -111,6 +113,8 @@ class SharedBreaker:
         """Store the state over the newest record; return False where somebody else was first."""
         now = self._clock.now()
         record = Shared(
+            platform=self._platform,
+            ad_account=self._ad_account,
             state=self.breaker.state.value,
             until_ms=round(self.breaker.until * 1000),
             opened=self.breaker.opened,

@@ -122,6 +122,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What a person wants of an ad account: settings that stay until a time. No settings: none."""
 
     id: str
+    platform: str
+    ad_account: str
     at_ms: int
     until_ms: int
     by: str = ""
@@ -133,7 +135,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """A circuit breaker as gateways share it: the newest record of its subject is in force."""
 
-    state: str  # closed, open, half-open
+    platform: str
+    ad_account: str = ""  # "" for the platform's
+    state: str = "closed"  # or open, half-open
     until_ms: int = 0  # open: nobody calls before it; half-open: the probe has until then
     opened: int = 0  # in a row: each time it stays open for longer
     owner: str = ""  # who changed it, and has the probe

@@ -23,6 +23,7 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     ad_account: str
     is_live: bool  # False: dry run, nothing is changed
+    is_held: bool = True  # False: it cannot be, `last_error` says why
     breaker: str = "closed"  # closed, open, half-open
     breaker_until: float | None = None  # when an open one lets a probe through, epoch seconds
     operations_left: int | None = None  # of today's purse; None: no daily limit
