@@ -47,7 +47,7 @@ class Columns:
     # how it stands on the platform
     is_known: NDArray[np.bool_]
     serving: NDArray[np.float64]  # 0 or 1
-    steered_by: NDArray[np.int8]  # index into STEERED_BY
+    steered_by: NDArray[np.int8]  # index into STEERED_BY; -1: by nothing
     steer: NDArray[np.float64]  # NaN: not set
     budget: NDArray[np.float64]  # NaN: has none of its own that may be moved
     is_learning: NDArray[np.bool_]

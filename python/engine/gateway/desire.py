@@ -150,9 +150,9 @@ def _steer(c: Columns, bid: Floats, step: float) -> Floats:
         roas = np.fmax(c.value[:n] * cvr / bid, c.least_roas[:n])
         roas = np.where(np.isnan(cvr) | np.isnan(c.value[:n]), np.nan, roas)
     steered = np.select(
-        [c.steered_by[:n] == 0, c.steered_by[:n] == 1],
-        [_to_step(bid, step), _to_step(cpa, step)],
-        np.round(roas, 4),
+        [c.steered_by[:n] == 0, c.steered_by[:n] == 1, c.steered_by[:n] == 2],
+        [_to_step(bid, step), _to_step(cpa, step), np.round(roas, 4)],
+        np.nan,  # nothing to steer it by
     )
     return np.asarray(steered, np.float64)
 

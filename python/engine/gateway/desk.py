@@ -139,9 +139,14 @@ class Desk:
         c.serving[:] = c.steer[:] = c.budget[:] = float("nan")
         c.not_before[:] = -1e18
 
-    def know(self, currency: str) -> None:
-        """Note the ad account's currency: campaigns of another one are not linked."""
+    def know(self, currency: str, *, step_micros: int) -> None:
+        """Note the ad account's currency: campaigns of another one are not linked.
+
+        `step_micros`: what amounts sent are multiples of.
+        """
         self.currency = currency
+        self._gate = msgspec.structs.replace(self._gate, step=float(step_micros))
+        self._desire = msgspec.structs.replace(self._desire, step=float(step_micros))
         for entity in list(self._claims):
             self._assign(entity)
 
@@ -257,8 +262,9 @@ class Desk:
         if is_dry_run and c.is_known[place]:
             return
         has_lever = standing.steered_by in STEERED_BY
-        index = STEERED_BY.index(standing.steered_by) if has_lever else 0
-        steer = (standing.bid_micros, standing.target_cpa_micros, standing.target_roas)[index]
+        index = STEERED_BY.index(standing.steered_by) if has_lever else -1
+        levers = (standing.bid_micros, standing.target_cpa_micros, standing.target_roas, None)
+        steer = levers[index]
         if not c.in_flight[place, SERVING]:
             if standing.is_serving and c.serving[place] == 0.0:
                 c.is_ours[place] = False  # somebody has started it again
@@ -269,8 +275,6 @@ class Desk:
         budget = None if standing.is_budget_shared else standing.daily_budget_micros
         c.budget[place] = _or_nan(budget)
         c.is_known[place] = True
-        if not has_lever:
-            c.not_before[place, STEER] = np.inf  # nothing to steer it by
 
     def ordered(self, settings: Sequence[Setting], *, until: float) -> None:
         """Pin levers to what somebody ordered; what was pinned before is free."""

@@ -7,6 +7,7 @@ platform.
 """
 
 from collections.abc import Callable
+from math import lcm
 
 import numpy as np
 import structlog
@@ -118,6 +119,7 @@ class Runner:
         self._claims = claims
         self._owner = owner
         self._interval = interval
+        self._step = 1  # micros
         self._began = began
         self._sending = Pause(clock)
         self._polling = Pause(clock)
@@ -216,7 +218,8 @@ class Runner:
                         + (", ".join(sorted(one.id for one in known)[:5]) or "none"),
                     )
                 self.account = found
-                self.desk.know(found.currency)
+                self._step = lcm(self._platform.limits.bid_step_micros, found.money_step_micros)
+                self.desk.know(found.currency, step_micros=self._step)
                 return
             except PlatformError as error:
                 self._note(error)
@@ -301,7 +304,7 @@ class Runner:
             problem = problem_of(
                 change,
                 limits=self._platform.limits,
-                step_micros=self._platform.limits.bid_step_micros,
+                step_micros=self._step,
                 most_micros=most,
             )
             if problem:
