@@ -98,6 +98,7 @@ class Desk:
         self._decided_at: Floats = np.zeros(0)
         self._halted: set[int] = set()  # partitions
         self._why_unlinked: dict[str, str] = {}
+        self._pins: dict[tuple[str, int], tuple[Setting, float]] = {}  # by entity and move
 
     # links
 
@@ -197,6 +198,7 @@ class Desk:
             moved.add(place)
         self._links[place] = winner
         self._allow(place, winner)
+        self._pin(place)
         return moved
 
     def _add(self, entity: str) -> int:
@@ -277,16 +279,23 @@ class Desk:
         c.is_known[place] = True
 
     def ordered(self, settings: Sequence[Setting], *, until: float) -> None:
-        """Pin levers to what somebody ordered; what was pinned before is free."""
-        c = self.columns
-        c.pinned_until[:] = -1e18
+        """Pin levers to what somebody ordered, until a time; one without settings frees all."""
+        if not settings:
+            self._pins.clear()
+            self.columns.pinned_until[:] = -1e18
         for one in settings:
-            place = self.place(one.campaign, one.entity)
-            if place is None:
-                continue
-            move = _move_of(one.lever)
-            c.pinned[place, move] = one.value
-            c.pinned_until[place, move] = until
+            self._pins[one.entity, _move_of(one.lever)] = (one, until)
+            place = self._places.get(one.entity)
+            if place is not None:
+                self._pin(place)
+
+    def _pin(self, place: int) -> None:
+        link = self._links.get(place)
+        for move in range(MOVES):
+            one, until = self._pins.get((self._entities[place], move), (None, 0.0))
+            if one is not None and link is not None and one.campaign == link.id:
+                self.columns.pinned[place, move] = one.value
+                self.columns.pinned_until[place, move] = until
 
     # what is sent
 

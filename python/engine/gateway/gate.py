@@ -44,6 +44,10 @@ class HeldBack(Enum):
     BREAKER = "breaker"  # the platform is left alone for a while
 
 
+_BEFORE_ORDERS = (HeldBack.UNKNOWN, HeldBack.REFUSED)
+"""What keeps even that from being sent which a person ordered."""
+
+
 class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a change is worth sending."""
 
@@ -93,7 +97,8 @@ def pick(
     """
     n = columns.count
     have = np.stack([columns.serving[:n], columns.steer[:n], columns.budget[:n]], axis=1)
-    want = _within_steps(columns, desired.want, have, settings)
+    is_order = desired.why == Why.ORDER
+    want = np.where(is_order, desired.want, _within_steps(columns, desired.want, have, settings))
     held: dict[str, int] = {}
     is_stop = np.zeros((n, MOVES), np.bool_)
     is_stop[:, SERVING] = (want[:, SERVING] == 0.0) & (desired.why[:, SERVING] >= Why.STOP)
@@ -108,12 +113,14 @@ def pick(
     _count(held, HeldBack.NO_FORECAST, lacks_forecast)
     for reason, mask in _obstacles(columns, want, have, is_close, is_stop, now, settings, hourly):
         blocked = open_ & mask
+        if reason not in _BEFORE_ORDERS:
+            blocked &= ~is_order
         _count(held, reason, blocked)
-        open_ &= ~mask
+        open_ &= ~blocked
 
     worth = _worths(columns, want, have, slope, day_left_s)
     place, move = np.nonzero(open_)
-    urgent = is_stop[place, move] & desired.is_emergency[place]
+    urgent = (is_stop[place, move] & desired.is_emergency[place]) | is_order[place, move]
     order = np.lexsort((move, -worth[place, move], ~is_stop[place, move], ~urgent))
     chosen = order[: _how_many(urgent, most=most, most_urgent=most_urgent)]
     rest = order[len(chosen) :]
