@@ -25,7 +25,7 @@ from support.platform import FakePlatform
 __all__ = ["Floor", "account", "linked"]
 
 READY = ReadinessSettings(clicks=0, conversions=0)
-EAGER = GateSettings(hold_s=0.0, budget_hold_s=0.0, largest_rise=100.0)
+EAGER = GateSettings(dead_band=0.0, hold_s=0.0, budget_hold_s=0.0, largest_rise=100.0)
 
 
 def account(**fields: Any) -> AccountSettings:  # noqa: ANN401

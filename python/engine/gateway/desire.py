@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.domain.decision import Binding
 from engine.gateway.columns import BUDGET, MOVES, SERVING, STEER, Columns
 
-__all__ = ["DesireSettings", "Desires", "Why", "desires", "follow_rate"]
+__all__ = ["DesireSettings", "Desires", "Why", "desires", "downshift", "follow_rate"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

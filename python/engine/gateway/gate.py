@@ -144,8 +144,10 @@ def pick(
 def settle(
     columns: Columns, place: int, move: int, *, value: float, result: str, now: float
 ) -> None:
-    """Note what became of a change: applied, rejected or failed."""
+    """Note what became of a change: applied, rejected, failed, or lost on the way."""
     columns.in_flight[place, move] = False
+    if result == "lost":
+        return  # nothing speaks against sending it again at once
     if result == "applied":
         (columns.serving, columns.steer, columns.budget)[move][place] = value
         columns.moved_at[place, move] = now

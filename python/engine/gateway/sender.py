@@ -179,18 +179,27 @@ class Sender:
                 Settled(id=one.id, result=result, reason=str(error)[:300], code=error.code)
                 for one in changes
             ],
+            is_lost_whole=True,
         )
         if not isinstance(error, LeftAloneError):
             self._tally.note(error, now)
 
     async def _finish(
-        self, intend: int, changes: list[Change], results: list[Settled], *, how: str = "answered"
+        self,
+        intend: int,
+        changes: list[Change],
+        results: list[Settled],
+        *,
+        how: str = "answered",
+        is_lost_whole: bool = False,
     ) -> None:
+        """Note what became of a batch. `is_lost_whole`: it failed for no fault of its changes."""
         now = self._clock.now()
         by_id = {one.id: one for one in results}
         for change in changes:
             result = by_id[change.id]
-            self._desk.settle(change, result.result, now)
+            is_lost = result.result == "failed" and (how == "inspected" or is_lost_whole)
+            self._desk.settle(change, "lost" if is_lost else result.result, now)
             self._tally.settled(result.result)
             key = (change.entity, change.lever, change.value)
             if result.result == "failed":

@@ -8,17 +8,20 @@ from engine.campaigns.repository import Repository
 from engine.domain.decision import Binding
 from engine.domain.lifecycle import State
 from engine.errors import PlatformQuotaError, PlatformThrottledError, PlatformUnavailableError
+from engine.gateway.gate import GateSettings
 from engine.gateway.service import Gateway
 from engine.messaging.changes import (
     Done,
     Intend,
     JournalRecord,
+    Order,
     Release,
+    Setting,
     Take,
     decode_breaker,
     encode_journal,
 )
-from engine.messaging.subjects import breaker_subject, changes_subject
+from engine.messaging.subjects import breaker_subject, changes_subject, orders_subject
 from engine.platforms.port import Lever, Outcome, Result
 from support.gateway import Floor, account, linked
 from support.platform import FakePlatform
@@ -328,3 +331,23 @@ async def test_an_ad_account_that_the_credentials_do_not_reach_is_told_and_asked
         (status,) = gateway.accounts()
         assert "ad account 999 wanted, the credentials reach 123" in status.last_error
         assert "apply" not in floor.platform.calls
+
+
+async def test_a_rollback_is_applied_before_anything_else_and_held_until_it_is_released() -> None:
+    async with at_work(gate=GateSettings(hold_s=1000.0)) as (floor, gateway):
+        desk = gateway.runners["google", "123"].desk
+        subject = orders_subject("google", "123")
+        back = Setting(campaign="spring-shoes", entity="adGroups/55", lever="bid", value=500_000.0)
+        until = round(floor.clock.now() * 1000) + 3_600_000
+        common = {"platform": "google", "ad_account": "123", "at_ms": 0, "until_ms": until}
+        order = Order(id="r1", settings=[back], **common)  # type: ignore[arg-type]
+        sequence = await floor.broker.journal.append(subject, encode_journal(order), expected=0)
+        await bid_is(floor, 500_000)
+        await floor.decide("spring-shoes", bid=900_000)
+        await wait_until(lambda: desk.columns.bid[0] == 900_000)
+        assert floor.platform.value("adGroups/55", Lever.BID) == 500_000
+        release = Order(id="r2", **common)  # type: ignore[arg-type]
+        await floor.broker.journal.append(subject, encode_journal(release), expected=sequence)
+        await wait_until(lambda: desk.held.get("hold-time") == 1, what="the engine's own wish")
+    why = [c.why for r in await floor.journal() if isinstance(r, Intend) for c in r.changes]
+    assert why == ["bid", "order"]
