@@ -23,6 +23,7 @@ _COMMANDS = (
         "Watch workers bid in a simulated market.",
     ),
     (_RUN, "worker", "engine.cli.worker:command", "Decide for campaigns until stopped."),
+    (_RUN, "gateway", "engine.cli.gateway:command", "Change ad platforms, and report from them."),
     (_RUN, "market", "engine.cli.market:command", "Simulate the ad platforms."),
     (_RUN, "provision", "engine.cli.provision:command", "Make the broker's streams."),
     (_FEED, "publish", "engine.cli.publish:command", "Publish campaigns from files."),
@@ -65,6 +66,8 @@ _COMMANDS = (
     (_STEER, "resume", "engine.cli.steering:resume_command", "Let campaigns run (again)."),
     (_STEER, "stop", "engine.cli.steering:stop_command", "End campaigns, for good."),
     (_STEER, "halt", "engine.cli.halt:command", "Turn the kill switch of the whole fleet."),
+    (_STEER, "changes", "engine.cli.changes:command", "List changes made on ad platforms."),
+    (_STEER, "rollback", "engine.cli.rollback:command", "Set such changes back."),
     (_ELSE, "contexts", "engine.cli.contexts:command", "List brokers by name, for --context."),
     (_ELSE, "completion", "engine.cli.completion:command", "Print completion for a shell."),
 )

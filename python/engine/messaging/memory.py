@@ -17,6 +17,7 @@ from engine.messaging import subjects, wire
 from engine.messaging.background import beside
 from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.dead import Letter, dead_letter, letter
+from engine.messaging.journal import LogJournal
 from engine.messaging.link import Delivery, UnansweredError
 from engine.messaging.logs import (
     Bury,
@@ -98,6 +99,8 @@ class MemoryServer:
             subjects.CAMPAIGNS_STREAM: _Stream(keep=8),
             subjects.STATE_STREAM: _Stream(keep=3),
             subjects.DEAD_STREAM: _Stream(),
+            subjects.CHANGES_STREAM: _Stream(),
+            subjects.REPORTED_STREAM: _Stream(keep=3),
         }
         self.listeners: list[Callable[[str, bytes], None]] = []
         self.mourners: list[Callable[[str], None]] = []
@@ -220,6 +223,10 @@ class MemoryBroker:
         )
         self.gateways = _MemoryHeartbeats(
             server=self.server, listeners=self.server.gateway_listeners, connection=name
+        )
+        self.journal = LogJournal(
+            changes=self._stream(subjects.CHANGES_STREAM),
+            reported=self._stream(subjects.REPORTED_STREAM),
         )
 
     @property

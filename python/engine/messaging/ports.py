@@ -19,6 +19,7 @@ __all__ = [
     "Follower",
     "Frames",
     "Heartbeats",
+    "Journal",
     "Message",
     "Snapshots",
     "StreamSize",
@@ -264,6 +265,39 @@ class StreamSize(NamedTuple):
     max_age_s: float | None
 
 
+class Journal(Protocol):
+    """What gateways write: chains of records by subject, each appended by compare-and-swap.
+
+    Subjects are those of `subjects`: changes and breakers, orders, and how far reports went.
+    Messages have no partition: it is -1.
+    """
+
+    async def head(self, subject: str) -> Message | None:
+        """Return the newest record of a subject; None where there is none."""
+        ...
+
+    async def append(self, subject: str, payload: bytes, *, expected: int) -> int:
+        """Append on top of the record at sequence `expected` (0: begin) and return its sequence.
+
+        An unknown outcome is retried until it is known, as in a `Chain`.
+
+        Raises:
+            ConflictError: somebody else has appended.
+            BrokerError: the record is larger than a message may be, or refused for good.
+        """
+        ...
+
+    def read(self, subject: str, *, after: int = 0) -> AsyncIterator[Message]:
+        """Iterate what is stored now under a subject (wildcards as the server has them)."""
+        ...
+
+    def follow(
+        self, deliver: Deliver, *, subject: str, after: int | None = 0
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver records of a subject as they come; after=None: only new ones."""
+        ...
+
+
 class Broker(Protocol):
     """All of the above, over one connection."""
 
@@ -283,6 +317,9 @@ class Broker(Protocol):
     def gateways(self) -> Heartbeats:
         """What gateways say of themselves (messaging.gateway_status), by gateway."""
         ...
+
+    @property
+    def journal(self) -> Journal: ...
 
     @property
     def is_connected(self) -> bool:
