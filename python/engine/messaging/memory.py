@@ -93,6 +93,7 @@ class MemoryServer:
 
     def __init__(self) -> None:
         self.is_up = True
+        self.outages = 0
         self.streams = {
             subjects.METRICS_STREAM: _Stream(),
             subjects.DECISIONS_STREAM: _Stream(),
@@ -112,6 +113,7 @@ class MemoryServer:
 
     def disconnect(self) -> None:
         """Be away: nothing is stored, read or delivered until `reconnect`."""
+        self.outages += 1
         self.is_up = False
         self.stir()
 
@@ -219,10 +221,10 @@ class MemoryBroker:
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
         name = f"memory/{id(self):x}"
         self.heartbeats = _MemoryHeartbeats(
-            server=self.server, listeners=self.server.listeners, connection=name
+            server=self.server, listeners=self.server.listeners, client=name
         )
         self.gateways = _MemoryHeartbeats(
-            server=self.server, listeners=self.server.gateway_listeners, connection=name
+            server=self.server, listeners=self.server.gateway_listeners, client=name
         )
         self.journal = LogJournal(
             changes=self._stream(subjects.CHANGES_STREAM),
@@ -492,11 +494,15 @@ class _MemoryHeartbeats:
         *,
         server: MemoryServer,
         listeners: list[Callable[[str, bytes], None]],
-        connection: str,
+        client: str,
     ) -> None:
-        self.connection = connection
+        self.client = client
         self._server = server
         self._listeners = listeners
+
+    @property
+    def connection(self) -> str:
+        return f"{self.client}/{self._server.outages}"
 
     async def beat(self, worker: str, payload: bytes) -> None:
         if self._server.is_up:
