@@ -22,6 +22,7 @@ __all__ = [
     "MAX_ENTRY",
     "MAX_FRAME",
     "MAX_RECORD",
+    "METRICS_KEPT_S",
     "check",
     "differing",
     "provision",
@@ -35,6 +36,9 @@ MAX_ENTRY = 64 * 1024  # a campaign
 MAX_RECORD = 1_000_000  # a decision record, under the server's default max_payload of 1 MiB
 MAX_CHUNK = 512 * 1024  # a snapshot larger than this is stored in pieces
 _HEADERS = 4096
+
+METRICS_KEPT_S = 7200
+"""How long frames are kept: what was decided over them can be decided again for as long."""
 
 _MIB = 1024 * 1024
 _SECOND = 1_000_000_000  # durations on the wire are nanoseconds
@@ -83,7 +87,7 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             "name": subjects.METRICS_STREAM,
             "description": "frames of metric samples, by partition",
             "subjects": [subjects.metrics_subject("*")],
-            "max_age": 2 * _HOUR,
+            "max_age": METRICS_KEPT_S * _SECOND,
             "max_bytes": 2048 * _MIB,
             "max_msg_size": MAX_FRAME + _HEADERS,
         },
