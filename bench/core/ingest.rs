@@ -27,10 +27,11 @@ fn campaign(key: u64) -> (Vec<u8>, Vec<u8>) {
     }
     row.extend(0.5_f64.to_le_bytes());
     row.extend(100_u32.to_le_bytes());
-    row.extend([0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0]); // calendar, strategy, active, series
+    row.extend([0, 0, 0, 0, 0, 1, 4, 0]); // calendar, strategy, active, series
+    row.resize(row.len() + 60, 0); // neither hold time, floor, account nor blocked hours
     let series = (0..PLATFORMS).flat_map(|platform| {
         let mut row = series_key(key, platform).to_le_bytes().to_vec();
-        row.resize(32, 0);
+        row.resize(40, 0);
         row
     });
     (row, series.collect())
@@ -42,7 +43,7 @@ fn series_key(campaign: u64, platform: u64) -> u64 {
 }
 
 fn frame(sequence: u64, campaigns: u64) -> Vec<u8> {
-    let mut bytes = b"CEF1\x00\x00\x01\x00".to_vec();
+    let mut bytes = b"CEF1\x03\x00\x01\x00".to_vec();
     bytes.extend(1_u64.to_le_bytes());
     bytes.extend(sequence.to_le_bytes());
     bytes.extend(u32::try_from(ROWS).unwrap_or(0).to_le_bytes());

@@ -1,8 +1,7 @@
 //! Times what a forecast costs beyond the window's line.
 //!
-//! `choice` is paid by each series with each sample, so it is the one that counts in a round; an hour
-//! of `seasonal` is paid by each platform once an hour, and `share` by each sample whose conversions
-//! are corrected.
+//! `choice` is paid thrice by each series with each sample, so it is the one that counts in a round; an
+//! hour of `seasonal` is paid by each series that lives for days, once an hour.
 
 #![allow(
     missing_docs,
@@ -11,10 +10,8 @@
 )]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use engine_core::outlook::choice::{Candidates, Choice, Judge};
-use engine_core::outlook::delay::{Delay, DelayPrior};
+use engine_core::outlook::choice::{Candidates, Choice, Judge, Method};
 use engine_core::outlook::seasonal::SeasonalForecaster;
-use engine_core::outlook::shrinkage::Prior;
 use std::hint::black_box;
 
 fn value(hour: u32) -> f64 {
@@ -37,7 +34,7 @@ fn outlook(criterion: &mut Criterion) {
         },
     );
 
-    let mut choice = Choice::new(Judge::Absolute);
+    let mut choice = Choice::new(Judge::Absolute, Method::Level);
     let mut step = 0;
     group.bench_function("choice: a sample, prepared and predicted", |bencher| {
         bencher.iter(|| {
@@ -46,21 +43,13 @@ fn outlook(criterion: &mut Criterion) {
             choice.prepare(&Candidates {
                 level: Some(0.5),
                 line: Some(value(step + 3)),
+                model: Some(0.4),
                 season: None,
             });
             choice.predict()
         });
     });
 
-    let delay = Delay::new(DelayPrior::HalfAfter(3600.0), 20.0);
-    group.bench_function("delay: a share", |bencher| {
-        bencher.iter(|| delay.share(black_box(5000.0)));
-    });
-
-    let prior = Prior::default();
-    group.bench_function("shrinkage: a rate with its interval", |bencher| {
-        bencher.iter(|| prior.with(black_box(400.0), black_box(9.0)));
-    });
     group.finish();
 }
 

@@ -12,6 +12,8 @@ from typing_extensions import Buffer
 __all__ = [
     "ACTIONS",
     "BINDINGS",
+    "CONDITIONS",
+    "METHODS",
     "Book",
     "CoreError",
     "Estimate",
@@ -21,10 +23,10 @@ __all__ = [
     "Ingested",
     "Plan",
     "Planner",
-    "ResponseCurve",
     "Round",
     "SeasonalForecaster",
     "Window",
+    "WindowForecast",
     "__version__",
     "build_profile",
 ]
@@ -33,13 +35,15 @@ __version__: str
 build_profile: str  # "release" or "debug"
 ACTIONS: tuple[str, ...]  # names by code, as domain.decision.Action
 BINDINGS: tuple[str, ...]  # names by code, as domain.decision.Binding
+CONDITIONS: tuple[str, ...]  # names by code, as domain.decision.Condition
+METHODS: tuple[str, ...]  # names of ways of forecasting, as Estimate.by has them
 
 class CoreError(ValueError):
     """The core refused an input."""
 
 @final
 class Estimate:
-    """A forecast value with its 95 % prediction interval."""
+    """A forecast value with its 95 % interval."""
 
     @property
     def value(self) -> float: ...
@@ -48,11 +52,64 @@ class Estimate:
     @property
     def high(self) -> float: ...
     @property
-    def slope_per_s(self) -> float: ...
+    def slope_per_s(self) -> float:
+        """Return the slope of the window's line, whoever forecast the value."""
+    @property
+    def by(self) -> str:
+        """Return whose forecast it is, one of METHODS.
+
+        LEVEL and LINE of the window, a moving AVERAGE, the SEASON (recursive least squares in
+        logs), or the MODEL that the price of money goes by.
+        """
 
 @final
 class Forecast:
-    """What a window says about one horizon ahead."""
+    """What is forecast of a series. Each rate is by the way of forecasting that has erred least.
+
+    Intervals are of the next report, one of the usual weight, but for that of `cvr`.
+    """
+
+    @property
+    def cpc_micros(self) -> Estimate | None:
+        """Return the cost per click; None before any is known."""
+    @property
+    def cvr(self) -> Estimate:
+        """Return conversions per click as decisions go by them, with where the rate itself lies.
+
+        Few conversions are drawn to the campaign's level, and that to what is usual; late ones are
+        counted in by a learned delay.
+        """
+    @property
+    def reported_cvr(self) -> Estimate | None:
+        """Return conversions per click that the next report is expected to show."""
+    @property
+    def raw_cvr(self) -> float | None:
+        """Return conversions over clicks of the window, however few; None without clicks."""
+    @property
+    def clicks_an_hour(self) -> Estimate | None:
+        """Return the traffic: clicks an hour at the bid in force; None before any report."""
+    @property
+    def condition(self) -> str:
+        """Return what the market is up to, one of CONDITIONS."""
+    @property
+    def confidence(self) -> float:
+        """Return how far the window can be trusted, 0 to 1: the product of its parts."""
+    @property
+    def confidence_parts(self) -> tuple[float, float, float, float]:
+        """Return sample size, age, spread and completeness, each 0 to 1."""
+    @property
+    def samples(self) -> int:
+        """Return how many samples the window holds."""
+    @property
+    def clicks(self) -> int:
+        """Return how many clicks they have together."""
+    @property
+    def conversions(self) -> float:
+        """Return how many conversions `cvr` rests on: its relative sd is 1 / their square root."""
+
+@final
+class WindowForecast:
+    """What a window's line says about one horizon ahead."""
 
     @property
     def cpc_micros(self) -> Estimate | None: ...
@@ -145,7 +202,7 @@ class Book:
     def decide(self, at_ms: int) -> Round:
         """Decide the round due at a time, later than the round before."""
     def forecast(self, series: int, at_ms: int) -> Forecast:
-        """Return what is forecast for a series, one interval after `at_ms`."""
+        """Return what is forecast of a series' next report, as known at `at_ms`."""
     def verify(self) -> None:
         """Recount windows from their rings and the ledger from its parts.
 
@@ -178,7 +235,7 @@ class Window:
     def __new__(cls, *, capacity: int = 64, tick_ms: int = 1) -> Window: ...
     def push(self, at_ms: int, clicks: int, conversions: float, spend_units: int) -> str:
         """Count a sample in; return "accepted", "replaced" or "late"."""
-    def forecast(self, at_ms: int) -> Forecast: ...
+    def forecast(self, at_ms: int) -> WindowForecast: ...
     def samples(self) -> bytes:
         """Return the stored samples, oldest first: the last four SAMPLE_ROW fields of each."""
     def header(self) -> bytes:
@@ -314,40 +371,9 @@ class Planner:
     def restate(
         self, platform: int, opportunities: float, conversions: float, spend_micros: int
     ) -> None: ...
-    def set_response(self, platform: int, curve: ResponseCurve | None) -> None: ...
     def set_budget(self, budget_micros: int) -> None: ...
     def snapshot(self) -> bytes: ...
     @staticmethod
     def restore(history: History | None, snapshot: Buffer) -> Planner: ...
     @property
     def platforms(self) -> int: ...
-
-@final
-class ResponseCurve:
-    """What bids bring and cost where only clicks and spend at the bids in force are seen.
-
-    Log clicks per opportunity and log CPC are lines over log bid, ridge towards a platform's prior,
-    that never fall; older observations are forgotten. Money in units.
-    """
-
-    def __new__(
-        cls,
-        *,
-        bid: float,
-        click_rate: float,
-        cpc: float,
-        click_slope: float = 1.0,
-        cpc_slope: float = 0.8,
-        weight: float = 10.0,
-    ) -> ResponseCurve:
-        """Return the curve of a prior: what a usual bid brings, and by which powers of the bid."""
-    def observe(self, bid: float, opportunities: float, clicks: float, spend: float) -> None:
-        """Count in what a bid brought over a stretch of time."""
-    def click_rate(self, bid: float) -> float:
-        """Return expected clicks per opportunity."""
-    def cpc(self, bid: float) -> float:
-        """Return the expected CPC, at most the bid."""
-    def uncertainty(self, bid: float) -> tuple[float, float]:
-        """Return the standard deviations of the logarithms of click rate and CPC."""
-    def landscape(self) -> tuple[bytes, bytes]:
-        """Return expected clicks and cost of one opportunity at every bid of the lattice, <f8."""

@@ -5,10 +5,13 @@ import asyncio
 import pytest
 
 from engine.errors import BrokerError, FencedError
+from engine.messaging.parts import LARGEST
 from engine.messaging.ports import Broker, Chain, Message
 from engine.messaging.streams import MAX_RECORD
 from support.broker import Backend
 from support.waiting import wait_until
+
+LARGE = b"".join(b"%07d\n" % line for line in range(MAX_RECORD // 3))  # in three parts
 
 
 async def grow(chain: Chain, partition: int, count: int, *, expected: int = 0) -> list[int]:
@@ -91,9 +94,53 @@ async def test_the_same_append_again_gives_the_same_sequence(broker: Broker) -> 
 
 
 async def test_a_record_that_is_too_large_is_refused_with_its_size(broker: Broker) -> None:
-    with pytest.raises(BrokerError, match=str(MAX_RECORD + 1)):
-        await broker.chain.append(7, bytes(MAX_RECORD + 1), expected=0)
+    assert broker.chain.largest == LARGEST
+    with pytest.raises(BrokerError, match=str(LARGEST + 1)):
+        await broker.chain.append(7, bytes(LARGEST + 1), expected=0)
     assert await broker.chain.append(7, bytes(MAX_RECORD), expected=0) >= 1
+
+
+async def test_a_record_larger_than_a_message_is_read_as_one(broker: Broker) -> None:
+    heard: list[Message] = []
+    async with broker.chain.follow(heard.append) as follower:
+        first = await broker.chain.append(7, b"take", expected=0)
+        second = await broker.chain.append(7, LARGE, expected=first)
+        third = await broker.chain.append(7, b"after", expected=second)
+        await follower.caught_up()
+        await wait_until(lambda: len(heard) == 3)
+    wanted = [Message(7, first, b"take"), Message(7, second, LARGE), Message(7, third, b"after")]
+    assert heard == wanted
+    assert [message async for message in broker.chain.read(7)] == wanted
+    assert [message async for message in broker.chain.read(7, after=first)] == wanted[1:]
+    assert [message async for message in broker.chain.read(7, until=second)] == wanted[:2]
+
+
+async def test_a_large_record_is_the_head_as_it_was_written(broker: Broker) -> None:
+    sequence = await broker.chain.append(7, LARGE, expected=0)
+    assert await broker.chain.head(7) == Message(7, sequence, LARGE)
+    assert await broker.chain.append(7, LARGE, expected=0) == sequence  # asked again: mine
+
+
+async def test_a_large_record_on_an_old_head_is_fenced_and_nothing_of_it_is_stored(
+    broker: Broker,
+) -> None:
+    first, second = await grow(broker.chain, 7, 2)
+    with pytest.raises(FencedError):
+        await broker.chain.append(7, LARGE, expected=first)
+    assert [m.sequence async for m in broker.chain.read(7)] == [first, second]
+    assert await broker.chain.append(7, b"next", expected=second) > second
+
+
+async def test_a_follower_from_within_a_large_record_passes_the_rest_of_it_over(
+    broker: Broker,
+) -> None:
+    heard: list[Message] = []
+    large = await broker.chain.append(7, LARGE, expected=0)
+    after = await broker.chain.append(7, b"after", expected=large)
+    async with broker.chain.follow(heard.append, after=large - 1) as follower:
+        await follower.caught_up()
+        await wait_until(lambda: bool(heard))
+    assert heard == [Message(7, after, b"after")]
 
 
 async def test_partitions_do_not_fence_each_other(broker: Broker) -> None:

@@ -69,6 +69,45 @@ async def test_an_append_whose_answer_is_lost_is_found_and_stored_once(
         assert [m.payload async for m in witness.chain.read(3)] == [b"one", b"two"]
 
 
+async def test_a_large_append_whose_answer_is_lost_is_found_and_stored_once(
+    server: EmbeddedServer,
+) -> None:
+    large = bytes(range(256)) * 10_000
+    async with (
+        proxy_to(server.url) as proxy,
+        client(proxy.url) as broker,
+        client(server.url) as witness,
+    ):
+        first = await broker.chain.append(3, b"one", expected=0)
+        proxy.swallows_answers = True
+        append = asyncio.ensure_future(broker.chain.append(3, large, expected=first))
+        while (head := await witness.chain.head(3)) is None or head.payload != large:
+            assert not append.done()
+        proxy.cut()
+        proxy.swallows_answers = False
+        assert await asyncio.wait_for(append, 15) == head.sequence
+        assert [m.payload async for m in witness.chain.read(3)] == [b"one", large]
+    assert head.sequence == first + 3
+
+
+async def test_a_large_append_cut_off_half_way_is_stored_once_or_not_at_all(
+    server: EmbeddedServer,
+) -> None:
+    large = bytes(range(256)) * 20_000
+    async with (
+        proxy_to(server.url) as proxy,
+        client(proxy.url) as broker,
+        client(server.url) as witness,
+    ):
+        head = 0
+        for cut_after_s in (0.0, 0.002, 0.005, 0.01, 0.02):
+            append = asyncio.ensure_future(broker.chain.append(3, large, expected=head))
+            asyncio.get_running_loop().call_later(cut_after_s, proxy.cut)
+            before, head = head, await asyncio.wait_for(append, 15)
+            assert head > before
+        assert [m.payload async for m in witness.chain.read(3)] == [large] * 5
+
+
 async def test_an_append_whose_answer_is_lost_is_fenced_by_a_take_on_top(
     server: EmbeddedServer,
 ) -> None:

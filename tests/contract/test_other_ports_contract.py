@@ -81,6 +81,16 @@ async def test_heartbeats_are_heard_by_name(backend: Backend) -> None:
         assert len(heard) == 2
 
 
+async def test_listeners_are_told_of_a_connection_whose_client_is_gone(backend: Backend) -> None:
+    lost: list[str] = []
+    async with backend.client("b") as b, b.heartbeats.listen(lambda *_: None, lost=lost.append):
+        async with backend.client("a") as a:
+            known = a.heartbeats.connection
+            assert known != b.heartbeats.connection
+        await wait_until(lambda: lost, what="word of the loss")
+        assert lost == [known]
+
+
 async def test_gateways_and_workers_do_not_hear_each_other(backend: Backend) -> None:
     async with backend.client("a") as a, backend.client("b") as b:
         heard: list[tuple[str, str]] = []

@@ -1,6 +1,7 @@
 """`python -m drill`: torment a fleet of real processes, check what it wrote, print one line.
 
-The exit code is 0 where everything held, 1 where something did not.
+The exit code is 0 where everything held, 1 where the streams hold what must not be there (or lack
+what must), and 3 where they are sound but the fleet did not decide again in time after a fault.
 """
 
 import argparse
@@ -12,14 +13,16 @@ from pathlib import Path
 
 import msgspec
 
-from drill.history import figures_of
-from drill.nemesis import WEIGHTS
+from drill.faults import WEIGHTS
+from drill.history import Run, figures_of
 from drill.picture import picture
 from drill.run import Outcome, Plan, drill
 from engine.clock import SystemClock
 from engine.wiring import set_up_logs
 
-__all__ = ["main", "report"]
+__all__ = ["HARM", "NOT_RECOVERED", "SOUND", "main", "report"]
+
+SOUND, HARM, NOT_RECOVERED = 0, 1, 3  # 2 is a wrong argument's
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,6 +41,8 @@ def main(arguments: Sequence[str]) -> int:
             seed=given.seed + number,
             module="drill.toothless_worker" if given.toothless else "drill.worker",
             kinds=tuple(given.faults.split(",")) if given.faults else (),
+            replayed=given.replay,
+            is_quiet=given.quiet,
         )
         folder = given.keep / f"{servers}" if given.keep else None
         outcome = asyncio.run(drill(plan, clock=SystemClock(), folder=folder))
@@ -49,21 +54,25 @@ def main(arguments: Sequence[str]) -> int:
             path.write_text(picture(outcome.history, outcome.faults, title=title))
     found = report(outcomes)
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
-    return 0 if found["ok"] else 1
+    if found["ok"]:
+        return SOUND
+    return NOT_RECOVERED if all(one.is_sound for one in outcomes) else HARM
 
 
 def report(outcomes: Sequence[Outcome]) -> dict[str, object]:
     """Return what one line says of all runs."""
     verdicts = [outcome.verdict for outcome in outcomes]
     faults: Counter[str] = Counter(fault.kind for one in outcomes for fault in one.faults)
-    figures = figures_of([(one.plan.servers, one.history, one.faults) for one in outcomes])
+    figures = figures_of(
+        [Run(one.plan.servers, one.plan.interval, one.history, one.faults) for one in outcomes]
+    )
 
     def total(field: str) -> int:
         return sum(getattr(verdict, field) for verdict in verdicts)
 
     not_recovered = [fault.kind for one in outcomes for fault in one.not_recovered]
     return {
-        "ok": all(verdict.is_sound for verdict in verdicts) and not not_recovered,
+        "ok": all(one.is_sound for one in outcomes) and not not_recovered,
         "accepted": total("accepted"),
         "rounds": total("rounds"),
         "faults": dict(sorted(faults.items())),
@@ -73,6 +82,8 @@ def report(outcomes: Sequence[Outcome]) -> dict[str, object]:
         "lost_samples": total("lost_samples"),
         "extra_samples": total("extra_samples"),
         "overspend_micros": total("overspend_micros"),
+        "replayed_rounds": sum(one.replayed_rounds for one in outcomes),
+        "replay_differs": sum(one.replay_differs for one in outcomes),
         **msgspec.structs.asdict(figures),
         "not_recovered": not_recovered,
         "samples": sum(one.samples for one in outcomes),
@@ -94,10 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=1.0, help="over all runs together")
     parser.add_argument("--servers", default="1,3", help="nats-servers of each run: 1, 3, 1,3, …")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--campaigns", type=int, default=192)
-    parser.add_argument("--interval", type=float, default=0.2, help="seconds between rounds")
+    parser.add_argument("--campaigns", type=int, default=512)
+    parser.add_argument("--interval", type=float, default=0.25, help="seconds between rounds")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--faults", default="", help=f"kinds, with commas: {', '.join(WEIGHTS)}")
+    parser.add_argument("--replay", type=int, default=16, help="partitions to be decided again")
+    parser.add_argument("--quiet", action="store_true", help="say nothing while it runs")
     parser.add_argument("--picture", type=Path, help="an SVG for each run, named after its servers")
     parser.add_argument("--keep", type=Path, help="a directory for logs and stores")
     parser.add_argument("--log-level", default="error")

@@ -95,6 +95,7 @@ class Changer:
         self._every_s = max(CHANGE_S, seconds / (MOST_CHANGES * len(definitions)))
         self.changes: Counter[str] = Counter()
         self._definitions = {one.id: one for one in definitions}
+        self._paused: set[str] = set()
         self._repository = repository
         self._publisher = Publisher(repository=repository, clock=clock)
         self._random = random.Random(seed + 1)
@@ -112,7 +113,8 @@ class Changer:
             await self._clock.sleep(self._every_s)
             name = self._random.choice(names)
             self._left[name] -= 1
-            kind = self._random.choice(("pause", "resume", "resume", "raise", "raise", "lower"))
+            chosen = self._random.choice(("pause", "raise", "raise", "lower"))
+            kind = "resume" if name in self._paused else chosen
             try:
                 await self._change(name, kind)
             except EngineError:  # the broker is away, or the lifecycle forbids it: as in life
@@ -123,8 +125,10 @@ class Changer:
     async def _change(self, name: str, kind: str) -> None:
         if kind == "pause":
             await self._repository.move(name, lambda _: State.PAUSED, note="drill")
+            self._paused.add(name)
         elif kind == "resume":
             await self._repository.move(name, lambda _: State.ACTIVE, note="drill")
+            self._paused.discard(name)
         else:
             known = self._definitions[name]
             factor = self._random.uniform(1.05, 1.5) if kind == "raise" else 0.9

@@ -8,12 +8,13 @@ import bisect
 from array import array
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
 import msgspec
 
-from drill.nemesis import TAKES_OVER, Fault
+from drill.faults import TAKES_OVER, Fault
 from engine.clock import Clock
 from engine.domain.ids import PARTITIONS
 from engine.messaging import subjects, wire
@@ -21,7 +22,7 @@ from engine.messaging.jetstream import JetStreamLog
 from engine.messaging.link import Link
 from engine.messaging.records import Decide, Record, Release, Take, decode_record
 
-__all__ = ["Figures", "History", "Stored", "figures_of", "read_back"]
+__all__ = ["Figures", "History", "Run", "Spread", "Stored", "figures_of", "read_back"]
 
 LONGEST_S = 30.0  # after a fault; what comes later is no consequence of it
 
@@ -53,6 +54,7 @@ class History:
         self.decided_at = array("d")  # of every round, in the order of the stream
         self.decided = array("q")  # decisions of that round
         self._rounds: dict[int, list[tuple[float, str]]] = defaultdict(list)
+        self._due_ms: dict[int, array[int]] = defaultdict(lambda: array("q"))  # of those rounds
         self._owners: dict[int, list[tuple[float, str]]] = defaultdict(list)
 
     def add(self, stored: Stored) -> None:
@@ -66,6 +68,11 @@ class History:
             self.decided_at.append(stored.at)
             self.decided.append(record.decided)
             self._rounds[record.partition].append((stored.at, record.owner))
+            self._due_ms[record.partition].append(record.at_ms)
+
+    @property
+    def rounds(self) -> int:
+        return len(self.decided_at)
 
     def owner(self, partition: int, at: float) -> str:
         """Return who had a partition at a time; "" for nobody."""
@@ -96,6 +103,17 @@ class History:
                 found.append(rounds[place][0] - since)
         return found
 
+    def skipped(self, fault: Fault, *, interval_s: float) -> int:
+        """Return how many rounds were due during a fault, and were not decided."""
+        count = 0
+        for partition, rounds in self._rounds.items():
+            first = max(1, bisect.bisect_right(rounds, (fault.at, "~")))
+            last = bisect.bisect_right(rounds, (fault.over_at, "~"))
+            due_ms = self._due_ms[partition][first - 1 : last]
+            for one, other in pairwise(due_ms):
+                count += max(0, round((other - one) / (1000 * interval_s)) - 1)
+        return count
+
     def _until_another(self, partition: int, fault: Fault) -> float | None:
         rounds = self._rounds[partition]
         until = fault.over_at + 1.0  # a worker that is back may have been judged just before
@@ -107,53 +125,81 @@ class History:
         return None
 
 
+class Spread(msgspec.Struct, frozen=True):
+    """How long something took, in seconds, over the partitions it happened to."""
+
+    partitions: int
+    p50_s: float
+    p90_s: float
+    max_s: float
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """How long things took, in seconds; None where nothing of the kind happened."""
 
     failover_p50_s: float | None
     failover_max_s: float | None
-    failover_by_kind: dict[str, tuple[int, float, float]]  # how many partitions, p50, max
+    failover_by_kind: dict[str, Spread]
     broker_back_p50_s: float | None  # one server, restarted
     broker_back_max_s: float | None
     server_lost_p50_s: float | None  # one of a cluster, from its death: another leader's election
     server_lost_max_s: float | None
+    rolling_restarts: int
+    rolling_skipped_rounds: int  # due while workers were restarted in turn, and not decided
 
 
-def figures_of(runs: Sequence[tuple[int, History, Sequence[Fault]]]) -> Figures:
-    """Return the figures over some runs: of how many servers, with what history and faults.
+class Run(NamedTuple):
+    """What the figures are of."""
+
+    servers: int
+    interval_s: float
+    history: History
+    faults: Sequence[Fault]
+
+
+def figures_of(runs: Sequence[Run]) -> Figures:
+    """Return the figures over some runs.
 
     A worker that is told to stop gives its partitions back: its hand-overs stand by kind only.
     """
     by_kind: dict[str, list[float]] = defaultdict(list)
     back: list[float] = []
     lost: list[float] = []
-    for servers, history, faults in runs:
+    skipped: list[int] = []
+    for servers, interval_s, history, faults in runs:
         for fault in faults:
             if fault.kind in TAKES_OVER:
                 by_kind[fault.kind] += history.failovers(fault)
+            elif fault.kind == "rolling_restart":
+                skipped.append(history.skipped(fault, interval_s=interval_s))
             elif fault.kind == "broker_kill" and servers == 1:
                 back += history.back(fault.over_at)
             elif fault.kind == "broker_kill":
                 lost += history.back(fault.at)
     crashes = [one for kind, found in by_kind.items() if kind != "worker_term" for one in found]
+    failover, returned, replaced = (_ends(_spread(found)) for found in (crashes, back, lost))
+    spreads = ((kind, _spread(found)) for kind, found in sorted(by_kind.items()))
     return Figures(
-        failover_p50_s=_p50(crashes),
-        failover_max_s=_most(crashes),
-        failover_by_kind={
-            kind: (len(found), round(median(found), 3), round(max(found), 3))
-            for kind, found in sorted(by_kind.items())
-            if found
-        },
-        broker_back_p50_s=_p50(back),
-        broker_back_max_s=_most(back),
-        server_lost_p50_s=_p50(lost),
-        server_lost_max_s=_most(lost),
+        failover_p50_s=failover[0],
+        failover_max_s=failover[1],
+        failover_by_kind={kind: spread for kind, spread in spreads if spread is not None},
+        broker_back_p50_s=returned[0],
+        broker_back_max_s=returned[1],
+        server_lost_p50_s=replaced[0],
+        server_lost_max_s=replaced[1],
+        rolling_restarts=len(skipped),
+        rolling_skipped_rounds=sum(skipped),
     )
 
 
-def _p50(found: list[float]) -> float | None:
-    return round(median(found), 3) if found else None
+def _ends(spread: Spread | None) -> tuple[float | None, float | None]:
+    return (None, None) if spread is None else (spread.p50_s, spread.max_s)
 
 
-def _most(found: list[float]) -> float | None:
-    return round(max(found), 3) if found else None
+def _spread(found: list[float]) -> Spread | None:
+    if not found:
+        return None
+    ordered = sorted(found)
+    nine_of_ten = ordered[min(len(ordered) - 1, 9 * len(ordered) // 10)]
+    middle, most = round(median(ordered), 3), round(ordered[-1], 3)
+    return Spread(len(ordered), middle, round(nine_of_ten, 3), most)

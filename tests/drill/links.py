@@ -2,7 +2,8 @@
 
 In the drill's own loop they would wait for its platforms and its books, and fail-over would be
 measured with those waits in it. `python -m drill.links WORKERS PORT…` prints the addresses as one
-JSON line, `[[url, …], …]`, then obeys lines on stdin: `[worker, "swallow" | "heal" | delay_s]`.
+JSON line, `[[url, …], …]`, then obeys lines on stdin:
+`[worker, "swallow" | "deafen" | "heal" | delay_s]`.
 """
 
 import asyncio
@@ -28,6 +29,10 @@ class Links:
     def swallow(self, place: int) -> None:
         """Let nothing arrive on a worker's links, either way."""
         self._say(place, "swallow")
+
+    def deafen(self, place: int) -> None:
+        """Let a worker hear nothing; what it says arrives."""
+        self._say(place, "deafen")
 
     def heal(self, place: int) -> None:
         """Carry again what was held up, and what comes."""
@@ -76,6 +81,8 @@ async def _serve(workers: int, ports: Sequence[str]) -> None:
             for proxy in proxies[place]:
                 if what == "swallow":
                     proxy.swallow()
+                elif what == "deafen":
+                    proxy.deafen()
                 elif what == "heal":
                     proxy.heal()
                 else:

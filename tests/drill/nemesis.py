@@ -9,43 +9,22 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 import structlog
 
+from drill.faults import WEIGHTS, Fault
 from drill.fleet import DrillFleet, DrillWorker
 from drill.spender import Spender
 from engine.clock import Clock
+from engine.errors import EngineError
 from engine.messaging import subjects, wire
 from engine.messaging.embedded import EmbeddedServer
-from engine.messaging.link import Link
+from engine.messaging.link import Delivery, Link
 
-__all__ = ["TAKES_OVER", "WEIGHTS", "Fault", "Nemesis"]
+__all__ = ["Nemesis"]
 
-WEIGHTS = {
-    "worker_kill": 4,  # kill -9
-    "worker_stop": 3,  # SIGSTOP, later SIGCONT: it comes back and believes it owns everything
-    "worker_term": 2,  # SIGTERM: it gives back what it has
-    "black_hole": 2,  # nothing arrives, either way; held up data arrives later
-    "slow_link": 1,
-    "clock_jump": 2,
-    "broker_kill": 2,
-    "broker_stop": 2,
-    "full_stream": 1,  # snapshots are refused
-    "no_snapshots": 1,  # all snapshots are gone, and a worker with them
-    "kill_in_outage": 1,  # a worker and the broker at the same time
-}
-TAKES_OVER = frozenset({"worker_kill", "worker_stop", "worker_term", "black_hole"})
-"""The faults after which another worker goes on: what fail-over is measured over."""
 RECOVERY_S = 30.0
 LOOK_S = 0.02
+ANSWER_S = 20.0  # how long a cluster may take to do what the nemesis asks of a stream
 
 _log = structlog.get_logger(__name__)
-
-
-class Fault(msgspec.Struct, kw_only=True):
-    """One fault. Times are epoch seconds, of the machine's clock."""
-
-    kind: str
-    at: float
-    over_at: float = 0.0  # when its cause was gone: process there again, link whole, …
-    target: str = ""  # the worker's or the server's name
 
 
 class Nemesis:
@@ -77,6 +56,14 @@ class Nemesis:
     def counts(self) -> dict[str, int]:
         """Return how many faults of each kind there were."""
         return dict(sorted(Counter(fault.kind for fault in self.faults).items()))
+
+    def told(self) -> str:
+        """Return in words how many faults there were, and the newest one."""
+        if not self.faults:
+            return "no fault yet"
+        newest = self.faults[-1]
+        away = f", {len(self.not_recovered)} not recovered from" if self.not_recovered else ""
+        return f"{len(self.faults)} faults{away}, {newest.kind} {newest.target}".rstrip()
 
     async def run(self, seconds: float) -> None:
         """Do harm for some seconds; the last fault is recovered from when this returns."""
@@ -152,6 +139,15 @@ class Nemesis:
         await worker.ended()
         await self._fleet.start(worker)
 
+    async def _rolling_restart(self, fault: Fault) -> None:
+        """Restart one after another, each once the one before has partitions again."""
+        fault.target = "all"
+        for worker in self._fleet.workers:
+            worker.send(signal.SIGTERM)
+            await worker.ended()
+            await self._fleet.start(worker)
+            await self.recovered()
+
     async def _clock_jump(self, fault: Fault) -> None:
         worker = self._worker(fault)
         seconds = self._random.choice((-600.0, -5.0, -0.7, -0.05, 0.05, 0.7, 5.0, 600.0))
@@ -170,6 +166,14 @@ class Nemesis:
         self._fleet.links.swallow(worker.place)
         try:
             await self._some_time(1.0, 4.0)
+        finally:
+            self._fleet.links.heal(worker.place)
+
+    async def _deaf_link(self, fault: Fault) -> None:
+        worker = self._worker(fault)
+        self._fleet.links.deafen(worker.place)
+        try:
+            await self._some_time(0.5, 3.0)
         finally:
             self._fleet.links.heal(worker.place)
 
@@ -192,9 +196,8 @@ class Nemesis:
 
     async def _leader(self) -> str:
         stream = subjects.DECISIONS_STREAM
-        delivery = await self._link.request(f"$JS.API.STREAM.INFO.{stream}")
-        found = wire.answer(stream, delivery, _Led).cluster
-        return found.leader
+        delivery = await self._asked(f"$JS.API.STREAM.INFO.{stream}")
+        return wire.answer(stream, delivery, _Led).cluster.leader
 
     async def _broker_kill(self, fault: Fault) -> None:
         server = await self._server(fault)
@@ -221,26 +224,43 @@ class Nemesis:
         await server.start()
         await self._fleet.start(worker)
 
-    # the cache of snapshots
+    # the streams
 
     async def _full_stream(self, fault: Fault) -> None:
-        subject = f"$JS.API.STREAM.INFO.{subjects.STATE_STREAM}"
-        fault.target = subjects.STATE_STREAM
-        found = wire.answer("stream", await self._link.request(subject), wire.StreamInfo).config
-        await self._update(found | {"max_bytes": 4096, "discard": "new"})
+        """Let a stream refuse what comes, with what is in it left alone."""
+        stream = self._random.choice(
+            (subjects.STATE_STREAM, subjects.METRICS_STREAM, subjects.DECISIONS_STREAM)
+        )
+        fault.target = stream
+        asked = await self._asked(f"$JS.API.STREAM.INFO.{stream}")
+        config = wire.answer(stream, asked, wire.StreamInfo).config
+        await self._update(config | {"max_bytes": 1, "discard": "new"})
+        fault.at = self._clock.now()
         try:
-            await self._some_time(1.0, 2.0)
+            await self._some_time(0.5, 2.0)
         finally:
-            await self._update(found)
+            await self._update(config)
 
     async def _no_snapshots(self, fault: Fault) -> None:
-        await self._link.request(f"$JS.API.STREAM.PURGE.{subjects.STATE_STREAM}")
+        await self._asked(f"$JS.API.STREAM.PURGE.{subjects.STATE_STREAM}")
         await self._worker_kill(fault)
 
     async def _update(self, config: dict[str, object]) -> None:
-        subject = f"$JS.API.STREAM.UPDATE.{subjects.STATE_STREAM}"
-        answer = await self._link.request(subject, msgspec.json.encode(config), timeout_s=5.0)
-        wire.answer(subject, answer, wire.StreamInfo)
+        await self._asked(f"$JS.API.STREAM.UPDATE.{config['name']}", msgspec.json.encode(config))
+
+    async def _asked(self, subject: str, payload: bytes = b"") -> Delivery:
+        """Ask JetStream until it does as it is told: a cluster may be electing somebody."""
+        until = self._clock.monotonic() + ANSWER_S
+        while True:
+            try:
+                delivery = await self._link.request(subject, payload, timeout_s=5.0)
+                wire.answer(subject, delivery, _Led)
+            except EngineError:
+                if self._clock.monotonic() > until:
+                    raise
+            else:
+                return delivery
+            await self._clock.sleep(0.2)
 
 
 class _Cluster(msgspec.Struct, frozen=True):

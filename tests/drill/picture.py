@@ -3,19 +3,27 @@
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
+from math import ceil
 
+from drill.faults import Fault
 from drill.history import History
-from drill.nemesis import Fault
 
 __all__ = ["picture"]
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1200, 360, 60, 40, 40
+WIDTH, ROW, LEFT, RIGHT, TOP, MARGIN = 1200, 150, 70, 20, 50, 30
+ROW_S = 300.0  # a long run is drawn in rows of so many seconds
+POINTS = 600  # a row
 COLOURS = {
     "worker": "#c0392b",
+    "rolling": "#e67e80",
     "broker": "#2c6fbb",
-    "black hole": "#555555",
+    "kill in outage": "#1c3f6e",
+    "black hole": "#444444",
+    "deaf link": "#7f8c8d",
+    "slow link": "#b0a99f",
     "clock": "#8e44ad",
-    "other": "#d68910",
+    "full stream": "#d68910",
+    "no snapshots": "#a0785a",
 }
 
 
@@ -25,49 +33,75 @@ def picture(history: History, faults: Sequence[Fault], *, title: str) -> str:
         return f'<svg xmlns="http://www.w3.org/2000/svg"><title>{escape(title)}</title></svg>\n'
     begin = min(history.decided_at)
     seconds = max(max(history.decided_at) - begin, 1.0)
-    width = max(seconds / 600, 0.25)  # of a bucket
+    rows = ceil(seconds / ROW_S)
+    row_s = seconds / rows
+    bucket_s = max(row_s / POINTS, 0.25)
     rates: Counter[int] = Counter()
     for at, decided in zip(history.decided_at, history.decided, strict=True):
-        rates[int((at - begin) / width)] += decided
-    most = max(rates.values()) / width
-
-    def x(at: float) -> float:
-        return LEFT + (WIDTH - LEFT - 20) * (at - begin) / seconds
-
-    def y(rate: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * rate / most
-
-    points = " ".join(
-        f"{x(begin + (i + 0.5) * width):.1f},{y(rates[i] / width):.1f}"
-        for i in range(int(seconds / width))
+        rates[int((at - begin) / bucket_s)] += decided
+    most = max(rates.values()) / bucket_s
+    drawn = "\n".join(
+        _row(row, begin + row * row_s, row_s, begin, rates, bucket_s, most, faults)
+        for row in range(rows)
     )
-    bars = "\n".join(
-        f'<rect x="{x(fault.at):.1f}" y="{TOP}" height="{HEIGHT - TOP - BOTTOM}" opacity="0.3" '
-        f'width="{max(1.5, x(fault.over_at) - x(fault.at)):.1f}" fill="{_colour(fault.kind)}">'
-        f"<title>{escape(fault.kind)} {escape(fault.target)}</title></rect>"
-        for fault in faults
-    )
-    marks = "\n".join(
-        f'<text x="{x(begin + part):.0f}" y="{HEIGHT - 20}" text-anchor="middle">'
-        f"{part:.0f} s</text>"
-        for part in (seconds * i / 6 for i in range(7))
-    )
+    height = TOP + rows * (ROW + MARGIN)
     keys = "  ".join(f'<tspan fill="{colour}">■</tspan> {name}' for name, colour in COLOURS.items())
     return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" \
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" \
 font-size="12">
 <rect width="100%" height="100%" fill="white"/>
 <text x="{LEFT}" y="18" font-size="14">{escape(title)}: decisions a second</text>
-<text x="{LEFT}" y="34">{keys}</text>
-{bars}
-<polyline points="{points}" fill="none" stroke="#1b7f4b" stroke-width="1.2"/>
-<text x="4" y="{y(most) + 4:.0f}">{most:,.0f}</text>
-<text x="4" y="{y(0):.0f}">0</text>
-{marks}
+<text x="{LEFT}" y="36">{keys}</text>
+{drawn}
 </svg>
 """
 
 
+def _row(
+    number: int,
+    since: float,
+    seconds: float,
+    begin: float,
+    rates: Counter[int],
+    bucket_s: float,
+    most: float,
+    faults: Sequence[Fault],
+) -> str:
+    """Return one row: its bars, its curve and its axes."""
+    top = TOP + number * (ROW + MARGIN)
+    bottom, until = top + ROW, since + seconds
+
+    def x(at: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (min(max(at, since), until) - since) / seconds
+
+    def y(rate: float) -> float:
+        return bottom - (ROW - 10) * rate / most
+
+    first, last = (int((at - begin) / bucket_s) for at in (since, until))
+    points = " ".join(
+        f"{x(begin + (i + 0.5) * bucket_s):.1f},{y(rates[i] / bucket_s):.1f}"
+        for i in range(first, last)
+    )
+    bars = "\n".join(
+        f'<rect x="{x(fault.at):.1f}" y="{top}" height="{ROW}" opacity="0.35" '
+        f'width="{max(1.5, x(fault.over_at) - x(fault.at)):.1f}" fill="{_colour(fault.kind)}">'
+        f"<title>{escape(fault.kind)} {escape(fault.target)}</title></rect>"
+        for fault in faults
+        if fault.at < until and fault.over_at > since
+    )
+    marks = "\n".join(
+        f'<text x="{x(at):.0f}" y="{bottom + 14}" text-anchor="middle">{at - begin:.0f} s</text>'
+        for at in (since + seconds * i / 6 for i in range(7))
+    )
+    return f"""\
+{bars}
+<line x1="{LEFT}" y1="{bottom}" x2="{WIDTH - RIGHT}" y2="{bottom}" stroke="#888888"/>
+<polyline points="{points}" fill="none" stroke="#1b7f4b" stroke-width="1.2"/>
+<text x="{LEFT - 6}" y="{y(most) + 4:.0f}" text-anchor="end">{most:,.0f}</text>
+<text x="{LEFT - 6}" y="{bottom + 4}" text-anchor="end">0</text>
+{marks}"""
+
+
 def _colour(kind: str) -> str:
     words = kind.replace("_", " ")
-    return next((COLOURS[name] for name in COLOURS if words.startswith(name)), COLOURS["other"])
+    return next(colour for name, colour in COLOURS.items() if words.startswith(name))

@@ -1,6 +1,7 @@
 """One run of the drill: a fleet at work, changed and fed all the while, under a nemesis."""
 
 import asyncio
+import random
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
@@ -11,14 +12,20 @@ import structlog
 
 from drill.changes import Budgets, Changer, definitions
 from drill.checker import Checker, Verdict
+from drill.faults import Fault
 from drill.fleet import DrillFleet, drill_servers
 from drill.history import History, read_back
-from drill.nemesis import Fault, Nemesis
+from drill.nemesis import Nemesis
+from drill.progress import Progress
 from drill.spender import Spender
 from engine.campaigns.repository import Repository
 from engine.clock import Clock
+from engine.domain.ids import PARTITIONS
+from engine.messaging.background import beside
 from engine.messaging.nats import NatsBroker, connect
 from engine.simulation.outbox import Outbox
+from engine.worker.rerun import Rerun, rerun
+from engine.worker.settings import WorkerSettings
 
 __all__ = ["Outcome", "Plan", "drill"]
 
@@ -42,6 +49,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     module: str = "drill.worker"
     kinds: Sequence[str] = ()  # of faults; all where empty
+    replayed: int = 64  # partitions whose rounds are decided again, and compared to the bit
+    is_quiet: bool = True  # nothing is told while it runs
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +61,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     history: History
     faults: list[Fault]
     not_recovered: list[Fault]
+    replayed_rounds: int
+    replay_differs: int  # partitions where a round came out otherwise than recorded
     changes: dict[str, int]
     samples: int
     doubled: int
     late: int
     seconds: float
     errors: list[str]  # what workers said of errors, the first few
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether what is stored is as it must be."""
+        return self.verdict.is_sound and not self.replay_differs
 
 
 async def drill(plan: Plan, *, clock: Clock, folder: Path | None = None) -> Outcome:
@@ -116,14 +132,21 @@ async def drill(plan: Plan, *, clock: Clock, folder: Path | None = None) -> Outc
             seed=plan.seed,
             kinds=plan.kinds,
         )
+        progress = Progress(
+            servers=plan.servers, seconds=plan.seconds, is_quiet=plan.is_quiet, clock=clock
+        )
         began = clock.monotonic()
-        await _torment(plan, broker, nemesis, changer, spender, clock)
-        await fleet.stop()
+        async with beside(progress.run(lambda: spender.accepted, nemesis.told), name="progress"):
+            await _torment(plan, broker, nemesis, changer, spender, clock)
+            await fleet.stop()
         seconds = clock.monotonic() - began
+        progress.say("reads back what is stored")
         checker, history = Checker(budgets=budgets), History()
         async for stored in read_back(broker.link, clock=clock):
             checker.add(stored.sequence, stored.record)
             history.add(stored)
+        progress.say(f"decides {history.rounds:,} rounds again")
+        again = await _replayed(plan, broker)
         verdict = checker.verdict(fed_micros=spender.fed_micros, fed_samples=spender.fed_samples)
         return Outcome(
             plan=plan,
@@ -131,13 +154,29 @@ async def drill(plan: Plan, *, clock: Clock, folder: Path | None = None) -> Outc
             history=history,
             faults=nemesis.faults,
             not_recovered=nemesis.not_recovered,
+            replayed_rounds=sum(one.rounds for one in again),
+            replay_differs=sum(one.difference is not None for one in again),
             changes=dict(changer.changes),
             samples=sum(spender.fed_samples.values()),
             doubled=spender.doubled,
             late=spender.late,
             seconds=seconds,
-            errors=[line for line, _ in zip(fleet.tails(), range(20), strict=False)],
+            errors=[
+                *(f"replay: {one.difference}" for one in again if one.difference is not None),
+                *(line for line, _ in zip(fleet.tails(), range(20), strict=False)),
+            ],
         )
+
+
+async def _replayed(plan: Plan, broker: NatsBroker) -> list[Rerun]:
+    """Decide the rounds of some partitions again, from what is stored, and compare."""
+    numbers = random.Random(plan.seed).sample(range(PARTITIONS), plan.replayed)
+    settings = WorkerSettings(interval=plan.interval)
+    interval_ms = round(plan.interval * 1000)
+    return [
+        await rerun(number, broker=broker, settings=settings, interval_ms=interval_ms)
+        for number in sorted(numbers)
+    ]
 
 
 async def _torment(

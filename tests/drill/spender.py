@@ -35,6 +35,7 @@ class Spender:
         self.decided_at: dict[int, float] = {}  # partition → monotonic, when a round last came
         self.decided_by: dict[int, str] = {}
         self.owners: dict[int, str] = dict.fromkeys(range(PARTITIONS), "")
+        self.accepted = 0  # decisions heard of
         self.doubled = 0
         self.late = 0
         self._campaigns = campaigns
@@ -58,6 +59,7 @@ class Spender:
             return
         self.decided_at[record.partition] = self._clock.monotonic()
         self.decided_by[record.partition] = record.owner
+        self.accepted += record.decided
         columns, row = record.changed, 0
         self.settled_micros.update(zip(columns.campaign, columns.settled_micros, strict=True))
         for campaign, count in zip(columns.campaign, columns.series_count, strict=True):

@@ -20,6 +20,7 @@ from engine.messaging.embedded import embedded_server
 from engine.messaging.link import Delivery, RefusedError
 from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.permissions import DISCONNECTED, Role
+from engine.messaging.ports import Message
 from support.definitions import campaign, frame, report
 from support.nats import server_with
 from support.processes import Auditor, publish, worker_process
@@ -206,9 +207,29 @@ async def test_a_worker_hears_of_connections_that_end(server: Secured) -> None:
 
 async def test_a_record_may_be_as_large_as_the_shipped_server_takes(server: Secured) -> None:
     async with server.client(Role.WORKER) as broker:
-        assert broker.chain.largest > 8_000_000
-        record = bytes(broker.chain.largest)
-        assert await broker.chain.append(3, record, expected=0) == 1
+        most = broker.link.max_payload
+        assert most == 8 * 2**20
+        assert await broker.chain.append(3, bytes(most - 2**16), expected=0) == 1  # in one message
+
+
+async def test_a_record_in_parts_is_read_as_one_from_another_account(server: Secured) -> None:
+    record = bytes(range(256)) * 80_000
+    async with server.client(Role.WORKER) as worker, server.client(Role.DASHBOARD) as reader:
+        heard: list[Message] = []
+        async with reader.chain.follow(heard.append):
+            sequence = await worker.chain.append(3, record, expected=0)
+            await wait_until(lambda: heard, what="the record")
+        assert sequence > 1
+        assert heard == [Message(3, sequence, record)]
+        assert [message async for message in reader.chain.read(3)] == heard
+
+
+async def test_a_publisher_writes_many_campaigns_at_once(server: Secured) -> None:
+    async with server.client(Role.PUBLISHER) as broker:
+        puts = (broker.campaigns.put(f"c{i}", b"%d" % i, expected=0) for i in range(200))
+        revisions = await asyncio.gather(*puts)
+        assert revisions == list(range(1, 201))  # one batch, and not two hundred stores
+        assert len([message async for message in broker.campaigns.all()]) == 200
 
 
 async def test_dead_letters_are_the_operators_to_send_again(server: Secured) -> None:

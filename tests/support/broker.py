@@ -36,7 +36,9 @@ class MemoryBackend:
 
     @asynccontextmanager
     async def client(self, name: str = "test") -> AsyncIterator[MemoryBroker]:
-        yield MemoryBroker(server=self.server, name=name)
+        broker = MemoryBroker(server=self.server, name=name)
+        yield broker
+        self.server.tell_lost(broker.heartbeats.connection)
 
     async def down(self) -> None:
         self.server.disconnect()

@@ -24,6 +24,10 @@ class ManualClock:
         """Set the time of day forward or back, as NTP does: nobody wakes."""
         self._now += seconds
 
+    def leap(self, seconds: float) -> None:
+        """Let time have passed while nobody ran, as when a process is held: sleepers are late."""
+        self._move_to(self._since_start + seconds)
+
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)

@@ -20,8 +20,8 @@ class Proxy:
         self._clients: set[asyncio.StreamWriter] = set()
         self._stalled: set[asyncio.StreamWriter] = set()
         self._for_ever = asyncio.Event()
-        self._passes = asyncio.Event()
-        self._passes.set()
+        self._passes = {is_answer: asyncio.Event() for is_answer in (False, True)}
+        self.heal()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection until either side ends it."""
@@ -64,11 +64,17 @@ class Proxy:
 
         What was sent meanwhile arrives after `heal`, as TCP sends again what was not acknowledged.
         """
-        self._passes.clear()
+        for passes in self._passes.values():
+            passes.clear()
+
+    def deafen(self) -> None:
+        """Hold up what the server says; what the client says arrives."""
+        self._passes[True].clear()
 
     def heal(self) -> None:
-        """Carry again what `swallow` held up."""
-        self._passes.set()
+        """Carry again what was held up."""
+        for passes in self._passes.values():
+            passes.set()
 
     def say(self, data: bytes) -> None:
         """Say something to every client in the server's name."""
@@ -82,7 +88,7 @@ class Proxy:
             while data := await reader.read(65536):
                 if writer in self._stalled:
                     await self._for_ever.wait()
-                await self._passes.wait()
+                await self._passes[is_answer].wait()
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 swallowed = self.swallows_answers if is_answer else self.swallows_requests

@@ -4,10 +4,10 @@ Each platform gives clicks at its CPC, as many a day as it has been seen to give
 converts at its CVR. Money goes first where it brings most conversions; beyond the traffic seen
 nothing is expected, so what is expected rises with the budget and then stays.
 
-The CVR is a Gamma-Poisson posterior: a platform's conversions drawn to the campaign's CVR (weight
-PRIOR_CLICKS) and that to USUAL_CVR. Parts of the uncertainty are relative standard deviations of
-independent factors, so their squares add up; platforms are independent but for the campaign's CVR
-that they share, which is left out. The interval is lognormal, 95 %.
+CPC and CVR are the book's forecasts, the same that decisions go by. Parts of the uncertainty are
+relative standard deviations of independent factors, so their squares add up; platforms are
+independent but for the campaign's CVR that they share, which is left out. The interval is
+lognormal, 95 %.
 """
 
 import math
@@ -15,10 +15,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from engine.domain.prospect import Prospect
+
 __all__ = ["Expectation", "Outlook", "PlatformExpectation", "Quantity", "expect"]
 
-PRIOR_CLICKS = 100.0
-USUAL_CVR, USUAL_CLICKS = 0.02, 50.0  # the same that the core begins with
 Z = 1.959964
 FEW_CLICKS, FEW_CONVERSIONS, SHORT_S = 100, 5.0, 3600.0
 USUAL_SPREAD = 0.5  # of traffic, where nothing says
@@ -34,10 +34,7 @@ class Outlook(msgspec.Struct, frozen=True):
     spend_micros: int
     seconds: float  # over which these were seen
     traffic_spread: float | None  # relative sd of the clicks of a day; None: not known
-    cpc_micros: float | None  # forecast, with its 95 % interval
-    cpc_low_micros: float | None
-    cpc_high_micros: float | None
-    confidence: float
+    prospect: Prospect | None  # None: no worker has decided for it yet
 
 
 class Quantity(msgspec.Struct, frozen=True):
@@ -82,18 +79,17 @@ class Expectation(msgspec.Struct, frozen=True):
 class _Platform:
     """One platform's rates and how sure they are."""
 
-    def __init__(self, outlook: Outlook, usual_cvr: float, days: float) -> None:
+    def __init__(self, outlook: Outlook, prospect: Prospect, days: float) -> None:
         self.outlook = outlook
-        shape = outlook.conversions + PRIOR_CLICKS * usual_cvr
-        self.cvr = shape / (outlook.clicks + PRIOR_CLICKS)
-        self.cvr_sd = 1 / math.sqrt(shape)
+        self.confidence = prospect.confidence.value
+        self.cvr = prospect.cvr.value
+        self.cvr_sd = 1 / math.sqrt(prospect.conversions)
         seen = outlook.spend_micros / outlook.clicks
-        forecast = outlook.cpc_micros
-        self.cpc = max(forecast if forecast and forecast > 0 else seen, 1.0)
-        low, high = outlook.cpc_low_micros, outlook.cpc_high_micros
+        forecast = prospect.cpc_micros
+        self.cpc = max(forecast.value if forecast and forecast.value > 0 else seen, 1.0)
         self.cpc_sd = 0.5
-        if low is not None and high is not None:
-            self.cpc_sd = min(max(high - low, 0.0) / (2 * Z * self.cpc), 1.0)
+        if forecast is not None and forecast.high is not None:
+            self.cpc_sd = min((forecast.high - forecast.low) / (2 * Z * self.cpc), 1.0)
         self.cpc_sd = max(self.cpc_sd, LEAST_SPREAD)
         day = outlook.clicks / outlook.seconds * 86_400
         self.most_clicks = day * days
@@ -115,7 +111,7 @@ class _Platform:
             conversions=clicks * self.cvr,
             cpc_micros=self.cpc,
             cvr=self.cvr,
-            confidence=self.outlook.confidence,
+            confidence=self.confidence,
             cvr_uncertainty=self.cvr_sd,
             cpc_uncertainty=self.cpc_sd,
             traffic_uncertainty=self.traffic_sd * share,
@@ -129,8 +125,7 @@ def expect(
     seen = [one for one in outlooks if one.clicks > 0 and one.seconds > 0]
     clicks = sum(one.clicks for one in seen)
     conversions = sum(one.conversions for one in seen)
-    usual_cvr = (conversions + USUAL_CVR * USUAL_CLICKS) / (clicks + USUAL_CLICKS)
-    platforms = [_Platform(one, usual_cvr, days) for one in seen]
+    platforms = [_Platform(one, one.prospect, days) for one in seen if one.prospect is not None]
     left, parts = float(budget_micros), []
     for one in sorted(platforms, key=lambda one: one.cvr / one.cpc, reverse=True):
         spend = min(left, one.most_spend)

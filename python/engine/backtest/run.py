@@ -238,7 +238,8 @@ class _Run:
         for row in range(done, end):
             campaign, platform = rows.names[rows.series[row]]
             forecast = book.forecast(campaign, platform, at_ms)
-            for columns, found in ((self._cpc, forecast.cpc_micros), (self._cvr, forecast.cvr)):
+            said = ((self._cpc, forecast.cpc_micros), (self._cvr, forecast.reported_cvr))
+            for columns, found in said:
                 if found is not None:
                     columns.value[row] = found.value
                     columns.low[row] = found.low

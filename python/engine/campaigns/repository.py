@@ -1,7 +1,7 @@
 """Campaigns in the broker's table: read, written by compare-and-swap, moved through their life."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -10,7 +10,7 @@ from engine.clock import Clock
 from engine.domain.accounts import Halt, Share
 from engine.domain.campaign import Campaign, Definition
 from engine.domain.codec import decode_campaign, decode_control, encode_campaign, encode_control
-from engine.domain.ids import PARTITIONS
+from engine.domain.ids import PARTITIONS, partition_of
 from engine.domain.lifecycle import State, transition
 from engine.errors import BrokerError, ConflictError, DefinitionError, MalformedMessageError
 from engine.messaging.ports import CampaignTable, Message
@@ -64,6 +64,23 @@ class Repository:
         async with answered_within(self._patience):
             message = await self._table.get(campaign)
         return None if message is None else _stored(message)
+
+    async def known(self, campaigns: Iterable[str]) -> dict[str, Stored]:
+        """Return those of some campaigns that are in the table, in one reading of it.
+
+        An entry that does not decode is left out: `get` says what is wrong with it.
+        """
+        wanted = set(campaigns)
+        partitions = sorted({partition_of(one) for one in wanted})
+        found = {}
+        async for message in self._table.all(partitions=partitions):
+            try:
+                stored = _stored(message)
+            except MalformedMessageError:
+                continue
+            if stored.campaign.definition.id in wanted:
+                found[stored.campaign.definition.id] = stored
+        return found
 
     async def all(self) -> AsyncIterator[Stored]:
         """Iterate all campaigns, in the table's order. Raises MalformedMessageError."""

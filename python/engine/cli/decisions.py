@@ -8,10 +8,10 @@ from cyclopts import Parameter
 from engine.campaigns.decided import newest_decisions, newest_of
 from engine.cli.output import as_json, complain, flush, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
-from engine.domain.decision import Action, Binding, Decision, PlatformDecision
+from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.domain.ids import is_campaign_id, partition_of
 from engine.domain.money import from_micros
-from engine.domain.reasons import platform_sentence, sentence
+from engine.domain.reasons import condition_words, platform_sentence, sentence
 from engine.errors import MalformedMessageError
 from engine.messaging.ports import Message
 from engine.messaging.records import Decide, decisions_of, decode_record
@@ -99,6 +99,7 @@ def decision_json(decision: Decision) -> dict[str, object]:
     platforms = [
         {name: getattr(one, name) for name in one.__struct_fields__}
         | {"bound_by": _name(one.bound_by)}
+        | {"condition": None if one.condition is None else _name(one.condition)}
         for one in decision.platforms
     ]
     return fields | {
@@ -124,10 +125,10 @@ def _bid(one: PlatformDecision, best: str | None) -> str:
     mark = "*" if one.platform == best else ""
     bid = from_micros(one.bid_micros) if one.bid_micros else "-"
     roi = "-" if one.roi_micros is None else f"{one.roi_micros / 1e6:+.2f}"
-    words = platform_sentence(one)
-    held = f", {words}" if words else ""
-    return f"{one.platform}{mark} {bid} (roi {roi}, confidence {one.confidence:.2f}{held})"
+    words = [platform_sentence(one), condition_words(one)]
+    said = "".join(f", {word}" for word in words if word)
+    return f"{one.platform}{mark} {bid} (roi {roi}, confidence {one.confidence:.2f}{said})"
 
 
-def _name(code: Action | Binding) -> str:
+def _name(code: Action | Binding | Condition) -> str:
     return code.name.lower().replace("_", "-")

@@ -1,23 +1,34 @@
 """`engine forecast`: what a budget is expected to bring."""
 
 import difflib
+from collections.abc import Mapping
 from decimal import Decimal
+
+import msgspec
 
 from engine.backtest.expectation import Expectation, PlatformExpectation, Quantity, expect
 from engine.cli.output import as_json, complain, say
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.campaign import Definition
 from engine.domain.money import MICROS, to_micros
+from engine.domain.prospect import Prospect, Rate
 from engine.errors import ConfigError, DefinitionError
 from engine.wiring import load
 from engine.worker.recorded import outlooks_of
 from engine.worker.settings import WorkerSettings
 
-__all__ = ["command"]
+__all__ = ["command", "prospect_lines"]
 
 DONE, TOO_THIN = 0, 1
 DAY_S = 86_400.0
 LONGEST_DAYS = 366.0
+WAYS = {
+    "level": "the window's level",
+    "line": "the window's line",
+    "average": "a moving average",
+    "season": "the time of day",
+    "model": "the answer to the bid",
+}
 
 
 def command(
@@ -61,9 +72,17 @@ def command(
             value_micros=definition.conversion_value_micros,
         )
         if json:
-            as_json({"campaign": campaign, "currency": definition.currency, "expected": found})
+            known = [one.prospect for one in outlooks if one.prospect is not None]
+            as_json(
+                {
+                    "campaign": campaign,
+                    "currency": definition.currency,
+                    "expected": found,
+                    "forecasts": [_prospect_json(one) for one in known],
+                }
+            )
         else:
-            _say(definition, found)
+            _say(definition, found, {one.platform: one.prospect for one in outlooks})
         return DONE if found.platforms else TOO_THIN
 
     return run(work, nats=nats)
@@ -96,7 +115,9 @@ def _left(definition: Definition, now: float) -> float:
     return left / DAY_S if left > 0 else 1.0
 
 
-def _say(definition: Definition, found: Expectation) -> None:
+def _say(
+    definition: Definition, found: Expectation, prospects: Mapping[str, Prospect | None]
+) -> None:
     unit = definition.currency
     if not found.platforms:
         complain(f"{definition.id}: nothing was seen yet that a forecast could be made from")
@@ -113,6 +134,9 @@ def _say(definition: Definition, found: Expectation) -> None:
         say(f"  {'CPA':<12} {_amount_of(found.cpa_micros, unit)}")
     for one in found.platforms:
         say(_platform(one))
+        prospect = prospects[one.platform]
+        for line in () if prospect is None else prospect_lines(prospect):
+            say(f"    {line}")
     if found.spend_micros < found.budget_micros:
         most = _money(found.most_spend_micros)
         say(f"  the traffic seen takes {most} {unit}: more money is not expected to bring more")
@@ -125,6 +149,39 @@ def _platform(one: PlatformExpectation) -> str:
         f"CVR {one.cvr_uncertainty:.0%}, CPC {one.cpc_uncertainty:.0%}, "
         f"traffic {one.traffic_uncertainty:.0%}"
     )
+
+
+def prospect_lines(one: Prospect) -> list[str]:
+    """Return what is forecast of a platform, a line for each rate, and how far to trust it."""
+    parts = one.confidence
+    raw = "" if one.raw_cvr is None else f"; the window alone says {one.raw_cvr:.2%}"
+    lines = [
+        f"CVR {_rate(one.cvr, 100, 2)} %, from {one.conversions:.1f} conversions{raw}",
+        f"confidence {parts.value:.2f}: sample size {parts.sample_size:.2f}, age {parts.age:.2f}, "
+        f"spread {parts.spread:.2f}, completeness {parts.completeness:.2f}",
+        f"market {one.condition.name.lower()}, {one.clicks} clicks in {one.samples} reports",
+    ]
+    if one.clicks_an_hour is not None:
+        lines.insert(
+            0, f"clicks an hour {_rate(one.clicks_an_hour, 1, 1)}{_by(one.clicks_an_hour)}"
+        )
+    if one.cpc_micros is not None:
+        lines.insert(0, f"CPC {_rate(one.cpc_micros, 1 / MICROS, 4)}{_by(one.cpc_micros)}")
+    return lines
+
+
+def _rate(rate: Rate, unit: float, digits: int) -> str:
+    value, low = (f"{one * unit:,.{digits}f}" for one in (rate.value, rate.low))
+    return value if rate.high is None else f"{value} ({low} to {rate.high * unit:,.{digits}f})"
+
+
+def _by(rate: Rate) -> str:
+    return f", by {WAYS[rate.by]}"
+
+
+def _prospect_json(one: Prospect) -> dict[str, object]:
+    fields: dict[str, object] = msgspec.to_builtins(one)
+    return fields | {"condition": one.condition.name.lower()}
 
 
 def _money(micros: float) -> str:

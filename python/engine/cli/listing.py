@@ -13,14 +13,14 @@ from engine.cli.decisions import decision_json, decision_line
 from engine.cli.output import as_json, complain, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.campaign import Definition
-from engine.domain.decision import Decision
+from engine.domain.decision import Decision, PlatformDecision
 from engine.domain.ids import is_campaign_id
 from engine.domain.lifecycle import LEGAL, State
-from engine.domain.money import from_micros
-from engine.domain.reasons import sentence
+from engine.domain.money import MICROS, from_micros
+from engine.domain.reasons import condition_words, sentence
 from engine.reports.facts import parse
 
-__all__ = ["list_command", "show_command"]
+__all__ = ["forecast_words", "list_command", "show_command"]
 
 DONE, FAILED, NOT_UNDERSTOOD = 0, 1, 2
 
@@ -194,7 +194,22 @@ def _lines(stored: Stored, ledger: Ledger | None, newest: Decision | None) -> li
     shown = [f"{name:<{width}}  {text}" for name, text in lines.items() if text]
     decision = "none yet" if newest is None else decision_line(newest)
     why = [] if newest is None else [f"{'why':<{width}}  {sentence(newest, definition)}"]
-    return [*shown, f"{'newest decision':<{width}}  {decision}", *why]
+    forecasts = () if newest is None else newest.platforms
+    said = [f"{f'on {one.platform}':<{width}}  {forecast_words(one)}" for one in forecasts]
+    return [*shown, *said, f"{'newest decision':<{width}}  {decision}", *why]
+
+
+def forecast_words(one: PlatformDecision) -> str:
+    """Return what a decision went by on one platform; money in units."""
+    figures = {
+        "CPC": None if one.cpc_micros is None else f"{one.cpc_micros / MICROS:.4f}",
+        "CVR": None if one.cvr is None else f"{one.cvr:.2%}",
+        "ROI a click": None if one.roi_micros is None else f"{one.roi_micros / MICROS:+.4f}",
+        "confidence": f"{one.confidence:.2f}",
+    }
+    known = [f"{name} {figure}" for name, figure in figures.items() if figure is not None]
+    words = condition_words(one)
+    return ", ".join([*known, words] if words else known)
 
 
 def _changes(definition: Definition) -> str:

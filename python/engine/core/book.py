@@ -1,5 +1,6 @@
 """The book of a partition, in the words of the domain: campaigns in, decisions out."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import _core
-from engine._core import CoreError, Estimate, Forecast, Ingested, Window
+from engine._core import CoreError, Estimate, Forecast, Ingested, Window, WindowForecast
 from engine.core.rows import (
     ACCOUNT_ROW,
     CAMPAIGN_ROW,
@@ -24,9 +25,11 @@ from engine.core.rows import (
 from engine.domain.accounts import Share
 from engine.domain.campaign import Campaign, Definition, Strategy
 from engine.domain.dayparts import words_of
+from engine.domain.decision import Condition
 from engine.domain.ids import account_key, campaign_key, series_key
 from engine.domain.lifecycle import State
 from engine.domain.money import LARGEST_MICROS, unit_micros
+from engine.domain.prospect import Prospect, Rate, Trust
 
 __all__ = [
     "Book",
@@ -36,6 +39,7 @@ __all__ = [
     "Ingested",
     "Round",
     "Window",
+    "WindowForecast",
     "midnights_ms",
     "offsets_ms",
 ]
@@ -167,8 +171,30 @@ class Book:
         )
 
     def forecast(self, campaign: str, platform: str, at_ms: int) -> Forecast:
-        """Return what is forecast for a campaign on a platform, one interval after `at_ms`."""
+        """Return what is forecast of a campaign on a platform: its next report, a click's worth.
+
+        All that was ingested is counted in. Between reports nothing but the confidence's age
+        changes; conversions that do not come lower the CVR from round to round.
+        """
         return self._core.forecast(series_key(campaign, platform), at_ms)
+
+    def prospect(self, campaign: str, platform: str, at_ms: int) -> Prospect:
+        """Return the same as plain values, for people and programs to read."""
+        found = self.forecast(campaign, platform, at_ms)
+        sample_size, age, spread, completeness = found.confidence_parts
+        return Prospect(
+            platform=platform,
+            cpc_micros=_rate(found.cpc_micros),
+            cvr=_known_rate(found.cvr),
+            reported_cvr=_rate(found.reported_cvr),
+            raw_cvr=found.raw_cvr,
+            clicks_an_hour=_rate(found.clicks_an_hour),
+            condition=Condition[found.condition],
+            confidence=Trust(found.confidence, sample_size, age, spread, completeness),
+            samples=found.samples,
+            clicks=found.clicks,
+            conversions=found.conversions,
+        )
 
     def verify(self) -> None:
         """Recount every window and the ledger from their parts; raise CoreError on a difference."""
@@ -280,6 +306,15 @@ def offsets_ms(timezone: str, year: int) -> tuple[tuple[int, int], ...]:
             low, high = (middle, high) if ahead(middle * 1000) == found[-1][1] else (low, middle)
         found.append((high * 1000, ahead(high * 1000)))
     return tuple(found)
+
+
+def _rate(found: Estimate | None) -> Rate | None:
+    return None if found is None else _known_rate(found)
+
+
+def _known_rate(found: Estimate) -> Rate:
+    high = found.high if math.isfinite(found.high) else None
+    return Rate(found.value, found.low, high, found.by.lower())
 
 
 def _fields(definition: Definition) -> dict[str, int | float | tuple[int, ...]]:

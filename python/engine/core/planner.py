@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine import _core
-from engine._core import ResponseCurve
 
-__all__ = ["History", "PastCampaign", "Plan", "Planner", "ResponseCurve"]
+__all__ = ["History", "PastCampaign", "Plan", "Planner"]
 
 _Floats = NDArray[np.float64]
 
@@ -225,10 +224,6 @@ class Planner:
         """Set what a platform has brought so far today, where reports tell totals."""
         self._core.restate(platform, opportunities, conversions, spend_micros)
 
-    def set_response(self, platform: int, curve: ResponseCurve | None) -> None:
-        """Decide on a platform by a curve of aggregates; None: by the prices seen."""
-        self._core.set_response(platform, curve)
-
     def set_budget(self, budget_micros: int) -> None:
         """Set what the day may spend, spend so far included."""
         self._core.set_budget(budget_micros)
@@ -241,8 +236,7 @@ class Planner:
     def restore(cls, history: History | None, snapshot: bytes) -> Self:
         """Return the planner a snapshot was taken of, with the history that it had.
 
-        Curves of aggregates are set again by whoever keeps them. Raises CoreError where it is
-        damaged.
+        Raises CoreError where it is damaged.
         """
         planner = cls.__new__(cls)
         planner._core = _core.Planner.restore(None if history is None else history._core, snapshot)

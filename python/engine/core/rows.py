@@ -126,7 +126,8 @@ SERIES_DECISION_ROW = np.dtype(
         ("roi_micros", "<f8"),
         ("confidence", "<f8"),
         ("bound_by", "u1"),  # as the decision's binding, of this bid
-        ("reserved", "V7"),
+        ("condition", "u1"),  # of the market, as domain.decision.Condition
+        ("reserved", "V6"),
     ]
 )  # 64 bytes
 

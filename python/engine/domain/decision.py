@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import msgspec
 
-__all__ = ["Action", "Binding", "Decision", "PlatformDecision"]
+__all__ = ["Action", "Binding", "Condition", "Decision", "PlatformDecision"]
 
 
 class Action(IntEnum):
@@ -42,6 +42,17 @@ class Binding(IntEnum):
     HALTED = 21  # the kill switch, of the fleet or the account
     DAILY_CHANGE = 22
     INFEASIBLE = 23  # constraints that cannot hold together: one has to be relaxed
+    DROPPED = 24  # the campaign's definition names the platform no more
+
+
+class Condition(IntEnum):
+    """What a campaign's market on a platform is up to. Codes are the core's and the record's."""
+
+    NORMAL = 0
+    RISING = 1  # of CPC, and not by chance
+    FALLING = 2
+    VOLATILE = 3  # reports scatter by half their level and more
+    THIN = 4  # too little is known to tell
 
 
 class PlatformDecision(msgspec.Struct, frozen=True):
@@ -51,10 +62,11 @@ class PlatformDecision(msgspec.Struct, frozen=True):
     bid_micros: int  # the most to pay for a click; 0 is no bid
     cap_micros: int  # what the platform may have spent in total, ever, before it must stop
     cpc_micros: float | None  # forecast; None where there is no answer yet
-    cvr: float | None  # forecast, a fraction
+    cvr: float | None  # a fraction: drawn to what is usual while few have converted, late ones in
     roi_micros: float | None  # per click: cvr · value - cpc
     confidence: float  # 0 to 1
     bound_by: Binding = Binding.NONE  # of this platform's bid
+    condition: Condition | None = None  # None in records of before there was such a column
 
 
 class Decision(msgspec.Struct, frozen=True):

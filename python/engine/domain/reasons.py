@@ -6,10 +6,10 @@ The code that machines read is `Decision.binding`, and `PlatformDecision.bound_b
 from collections.abc import Callable
 
 from engine.domain.campaign import Definition
-from engine.domain.decision import Action, Binding, Decision, PlatformDecision
+from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.domain.money import from_micros
 
-__all__ = ["platform_sentence", "sentence"]
+__all__ = ["condition_words", "platform_sentence", "sentence"]
 
 
 def sentence(decision: Decision, definition: Definition | None = None) -> str:
@@ -31,6 +31,11 @@ def _act(decision: Decision) -> str:
         return "No bid"
     prices = ", ".join(f"{from_micros(one.bid_micros)} on {one.platform}" for one in bids)
     return f"Bids {prices}" if decision.action is Action.BID else f"Bids with caution {prices}"
+
+
+def condition_words(one: PlatformDecision) -> str:
+    """Return what the market is up to on one platform, in a word or two; "" where it is normal."""
+    return "" if one.condition is None else _CONDITION_WORDS[one.condition]
 
 
 _Reason = Callable[[Decision, Definition | None], str]
@@ -196,6 +201,15 @@ _REASONS: dict[Binding, _Reason] = {
     Binding.HALTED: _plain("the kill switch is on, for the fleet or for its account"),
     Binding.DAILY_CHANGE: _daily_change,
     Binding.INFEASIBLE: _infeasible,
+    Binding.DROPPED: _plain("the campaign names the platform no more"),
+}
+
+_CONDITION_WORDS: dict[Condition, str] = {
+    Condition.NORMAL: "",
+    Condition.RISING: "CPC rising",
+    Condition.FALLING: "CPC falling",
+    Condition.VOLATILE: "volatile",
+    Condition.THIN: "thin data",
 }
 
 _PLATFORM_WORDS: dict[Binding, str] = {
@@ -211,6 +225,7 @@ _PLATFORM_WORDS: dict[Binding, str] = {
     Binding.PACING: "pacing",
     Binding.BUDGET: "budget",
     Binding.ACCOUNT_CAP: "account cap",
+    Binding.DROPPED: "dropped by the campaign",
 }
 
 

@@ -1,25 +1,32 @@
-"""Who is alive: heartbeats heard, judged by a clock that the caller reads.
+"""Who is alive: heartbeats heard and connections lost, judged by a clock that the caller reads.
 
 Leases are for liveness only: a wrong judgement here costs a moment of work, never a wrong
 decision, because the chain of each partition refuses whoever is not its owner.
 """
 
 import math
+from collections import deque
 from collections.abc import Collection
 
-__all__ = ["HEARTBEAT_S", "SUSPICION_S", "Membership"]
+__all__ = ["DEAF_S", "HEARTBEAT_S", "SUSPICION_S", "Membership"]
 
 HEARTBEAT_S = 0.1
 SUSPICION_S = 0.6
 """Six heartbeats missed: 0.60 s (p50) from kill -9 to the next owner's decision, as measured."""
+DEAF_S = HEARTBEAT_S + SUSPICION_S / 2
+"""Whose own heartbeat has not come back for so long hears nobody else's either."""
+_REMEMBERED = 256  # lost connections: what is still on its way of one comes within moments
 
 
 class Membership:
     """The workers heard of, and what each said it holds.
 
     Times are readings of one monotonic clock, in seconds. Whoever was deaf for a while (just
-    started, disconnected, its loop late) calls `deaf_until` and judges nobody for one suspicion
-    time: the silence was its own.
+    started, disconnected, its loop late, its own heartbeats not coming back) calls `deaf_until`
+    and judges nobody for one suspicion time: the silence was its own.
+
+    A worker whose connection the broker knows to have ended is dead at once. Where it is not, as
+    it only changed connections, it comes back with the next heartbeat over the new one.
 
     >>> fleet = Membership("a", now=0.0)
     >>> fleet.heard("b", {1, 2}, age=9.0, is_leaving=False, now=0.5)
@@ -33,15 +40,56 @@ class Membership:
         self._worker = worker
         self._suspicion = suspicion
         self._judges_from = now + suspicion
+        self._echo_at = now
         self._peers: dict[str, _Peer] = {}
+        self._lost: deque[str] = deque(maxlen=_REMEMBERED)
 
     def heard(
-        self, worker: str, partitions: Collection[int], *, age: float, is_leaving: bool, now: float
-    ) -> None:
-        """Note a heartbeat: what a worker holds, how long it runs, whether it is about to leave."""
-        if worker != self._worker:
-            is_settled = age >= self._suspicion
-            self._peers[worker] = _Peer(now, frozenset(partitions), is_settled, is_leaving)
+        self,
+        worker: str,
+        partitions: Collection[int],
+        *,
+        age: float,
+        is_leaving: bool,
+        now: float,
+        connection: str = "",
+    ) -> bool:
+        """Note a heartbeat: what a worker holds, how long it runs, whether it is about to leave.
+
+        `connection` is what the broker calls the one that it came over. Returns whether it says
+        something new, so that partitions may have to move.
+        """
+        if worker == self._worker:
+            self._echo_at = now
+            return False
+        if connection and connection in self._lost:
+            return False  # it was on its way when the connection ended
+        known = self._peers.get(worker)
+        since = now if known is None else known.since
+        peer = _Peer(
+            now,
+            since=since,
+            partitions=frozenset(partitions),
+            # Its age is by its own clock, which may be wrong.
+            is_settled=max(age, now - since) >= self._suspicion,
+            is_leaving=is_leaving,
+            connection=connection,
+        )
+        self._peers[worker] = peer
+        return known is None or not peer.says_as(known)
+
+    def lost(self, connection: str) -> str:
+        """Note that a connection has ended; return the worker that is dead with it, "" for none."""
+        self._lost.append(connection)
+        for name, peer in self._peers.items():
+            if peer.connection == connection:
+                del self._peers[name]
+                return name
+        return ""
+
+    def is_deaf(self, now: float) -> bool:
+        """Return whether this worker's own heartbeats, which it hears too, have not come back."""
+        return now - self._echo_at > DEAF_S
 
     def deaf_until(self, now: float) -> None:
         """Judge nobody for one suspicion time, and count everybody known as just heard."""
@@ -92,12 +140,26 @@ class Membership:
 class _Peer:
     """What was last heard of one worker."""
 
-    __slots__ = ("at", "is_leaving", "is_settled", "partitions")
+    __slots__ = ("at", "connection", "is_leaving", "is_settled", "partitions", "since")
 
     def __init__(
-        self, at: float, partitions: frozenset[int], is_settled: bool, is_leaving: bool
+        self,
+        at: float,
+        *,
+        since: float,
+        partitions: frozenset[int],
+        is_settled: bool,
+        is_leaving: bool,
+        connection: str,
     ) -> None:
         self.at = at
+        self.since = since
         self.partitions = partitions
         self.is_settled = is_settled
         self.is_leaving = is_leaving
+        self.connection = connection
+
+    def says_as(self, other: "_Peer") -> bool:
+        """Return whether both say the same of who should have what."""
+        mine = (self.partitions, self.is_settled, self.is_leaving)
+        return mine == (other.partitions, other.is_settled, other.is_leaving)

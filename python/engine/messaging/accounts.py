@@ -161,10 +161,12 @@ def _exports() -> str:
         for found, subjects in ((services, asked), (streams, heard)):
             for one in subjects:
                 found.setdefault(one, []).append(role.value.upper())
-    pulls = {f"$JS.API.CONSUMER.MSG.NEXT.{s}.*" for role in _ELSEWHERE for s in STREAMS_READ[role]}
+    read = {stream for role in _ELSEWHERE for stream in STREAMS_READ[role]}
+    pulls = {f"$JS.API.CONSUMER.MSG.NEXT.{s}.*" for s in read}
+    pulls |= {f"$JS.API.DIRECT.GET.{s}" for s in read}
     lines = []
     for one, accounts in services.items():
-        many = ", response_type: stream" if one in pulls else ""  # a pull has many answers
+        many = ", response_type: stream" if one in pulls else ""  # to one question
         lines.append(f'      {{ service: "{one}"{many}, accounts: [{", ".join(accounts)}] }}')
     for one, accounts in streams.items():
         if one in _TOLD:

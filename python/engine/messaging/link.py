@@ -66,6 +66,11 @@ class Link(Protocol):
         ...
 
     @property
+    def identity(self) -> str:
+        """Return what the broker calls the present connection, "" where it does not say."""
+        ...
+
+    @property
     def connection(self) -> int:
         """Return how many times the connection has been made: it changes with each reconnect."""
         ...
@@ -126,9 +131,12 @@ class Link(Protocol):
         """
         ...
 
-    async def subscribe(self, subject: str, heard: OnDelivery) -> Callable[[], Awaitable[None]]:
+    async def subscribe(
+        self, subject: str, heard: OnDelivery, *, confirmed: bool = True
+    ) -> Callable[[], Awaitable[None]]:
         """Hear a subject until the returned function is called. `heard` must not block.
 
-        What others send after this returns is heard.
+        What others send after this returns is heard. Not `confirmed`: what is sent in answer to
+        what this link sends after it; a round trip less, and nobody tells of a denial.
         """
         ...

@@ -12,9 +12,11 @@ from engine.domain.ids import PARTITIONS, is_campaign_id, partition_of
 from engine.errors import BrokerError, ConflictError, FencedError
 from engine.messaging import subjects, wire
 from engine.messaging.commit import MovedOnError
+from engine.messaging.group import GroupCommit
 from engine.messaging.link import Delivery
+from engine.messaging.parts import LARGEST
 from engine.messaging.ports import Deliver, Follower, Message
-from engine.messaging.streams import MAX_ENTRY, MAX_FRAME, MAX_RECORD
+from engine.messaging.streams import MAX_ENTRY, MAX_FRAME
 
 __all__ = [
     "Bury",
@@ -22,12 +24,15 @@ __all__ = [
     "LogCampaigns",
     "LogChain",
     "LogFrames",
+    "OnStored",
     "Publisher",
     "partition_token",
 ]
 
 Bury = Callable[[str, str, bytes], None]
 """Called with (origin, reason, payload) of what could not be read."""
+OnStored = Callable[[int, Delivery], None]
+"""Called with (sequence, delivery), in order. What was stored in parts comes whole."""
 
 
 class Log(Protocol):
@@ -41,12 +46,23 @@ class Log(Protocol):
         """
         ...
 
+    async def store_many(self, entries: Sequence[tuple[str, bytes, int]]) -> int:
+        """Store (subject, payload, expected) of different subjects, all of them or none.
+
+        Returns the last's sequence; those before it have the ones before.
+
+        Raises:
+            MovedOnError: one of the subjects has another newest message.
+            BrokerError: it may or may not have been stored.
+        """
+        ...
+
     async def publish(self, subject: str, payload: bytes) -> int:
         """Store, whatever came before; a retry may store twice. Raises BrokerError."""
         ...
 
     async def get(self, subject: str) -> Message | None:
-        """Return the newest message of a subject, or one a moment older. Raises BrokerError."""
+        """Return the newest message of a subject. Raises BrokerError."""
         ...
 
     async def get_sequence(self, sequence: int) -> Message | None:
@@ -64,15 +80,23 @@ class Log(Protocol):
         """Iterate (sequence, delivery) of what is stored now."""
         ...
 
+    def read(self, subject: str, *, after: int, until: int) -> AsyncIterator[tuple[int, Delivery]]:
+        """Iterate as `scan` what one subject has up to a sequence: fewer round trips, no more."""
+        ...
+
     def follow(
         self,
-        deliver: Deliver,
+        deliver: OnStored,
         *,
         filters: Sequence[str],
         after: int | None,
         newest_only: bool = False,
+        opened: bool = True,
     ) -> AbstractAsyncContextManager[Follower]:
-        """Deliver messages as they come. A message whose delivery raises is buried."""
+        """Deliver messages as they come. A message whose delivery raises is buried.
+
+        Not `opened`: does not wait until it reads, nor tell then why it cannot.
+        """
         ...
 
 
@@ -97,10 +121,17 @@ def partition_token(subject: str) -> int:
     return int(subject.split(".", 3)[2])
 
 
+def _on_stored(deliver: Deliver) -> OnStored:
+    def stored(sequence: int, delivery: Delivery) -> None:
+        deliver(Message(partition_token(delivery.subject), sequence, delivery.payload))
+
+    return stored
+
+
 class LogChain:
     """Decision chains in ENGINE_DECISIONS. `largest` is the most bytes that a record may have."""
 
-    def __init__(self, *, log: Log, largest: Callable[[], int] = lambda: MAX_RECORD) -> None:
+    def __init__(self, *, log: Log, largest: Callable[[], int] = lambda: LARGEST) -> None:
         self._log = log
         self._largest = largest
 
@@ -119,12 +150,16 @@ class LogChain:
         except MovedOnError as error:
             raise FencedError(partition, expected) from error
 
-    async def read(self, partition: int, *, after: int = 0) -> AsyncIterator[Message]:
-        head = await self.head(partition)
-        if head is None or head.sequence <= after:
+    async def read(
+        self, partition: int, *, after: int = 0, until: int | None = None
+    ) -> AsyncIterator[Message]:
+        if until is None:
+            head = await self.head(partition)
+            until = 0 if head is None else head.sequence
+        if until <= after:
             return
-        filters = [subjects.decisions_subject(partition)]
-        async for sequence, delivery in self._log.scan(filters, after=after, until=head.sequence):
+        subject = subjects.decisions_subject(partition)
+        async for sequence, delivery in self._log.read(subject, after=after, until=until):
             yield Message(partition, sequence, delivery.payload)
 
     @asynccontextmanager
@@ -132,7 +167,7 @@ class LogChain:
         self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
     ) -> AsyncIterator[Follower]:
         filters = _filters(subjects.decisions_subject, partitions)
-        async with self._log.follow(deliver, filters=filters, after=after) as follower:
+        async with self._log.follow(_on_stored(deliver), filters=filters, after=after) as follower:
             yield follower
 
 
@@ -153,10 +188,17 @@ class LogFrames:
 
     @asynccontextmanager
     async def follow(
-        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+        self,
+        deliver: Deliver,
+        *,
+        partitions: Sequence[int] | None = None,
+        after: int | None = 0,
+        opened: bool = True,
     ) -> AsyncIterator[Follower]:
         filters = _filters(subjects.metrics_subject, partitions)
-        async with self._log.follow(deliver, filters=filters, after=after) as follower:
+        async with self._log.follow(
+            _on_stored(deliver), filters=filters, after=after, opened=opened
+        ) as follower:
             yield follower
 
 
@@ -165,6 +207,7 @@ class LogCampaigns:
 
     def __init__(self, *, log: Log) -> None:
         self._log = log
+        self._writes = GroupCommit(log=log)
 
     async def get(self, campaign: str) -> Message | None:
         if not is_campaign_id(campaign):
@@ -178,7 +221,7 @@ class LogCampaigns:
         _check_size(f"campaign {campaign}: an entry", payload, MAX_ENTRY)
         subject = subjects.campaign_subject(partition_of(campaign), campaign)
         try:
-            return await self._log.commit(subject, payload, expected=expected)
+            return await self._writes.commit(subject, payload, expected=expected)
         except MovedOnError as error:
             raise ConflictError(f"campaign {campaign}", expected) from error
 
@@ -190,7 +233,7 @@ class LogCampaigns:
         _check_size(f"{name}: an entry", payload, MAX_ENTRY)
         subject = subjects.control_subject(partition, name)
         try:
-            return await self._log.commit(subject, payload, expected=expected)
+            return await self._writes.commit(subject, payload, expected=expected)
         except MovedOnError as error:
             raise ConflictError(f"{name} of partition {partition}", expected) from error
 
@@ -210,11 +253,16 @@ class LogCampaigns:
         after: int | None = 0,
         with_history: bool = False,
         controls: bool = False,
+        opened: bool = True,
     ) -> AsyncIterator[Follower]:
         subject = subjects.entry_subject if controls else subjects.campaign_subject
         filters = _filters(subject, partitions)
         async with self._log.follow(
-            deliver, filters=filters, after=after, newest_only=after == 0 and not with_history
+            _on_stored(deliver),
+            filters=filters,
+            after=after,
+            newest_only=after == 0 and not with_history,
+            opened=opened,
         ) as follower:
             yield follower
 

@@ -18,9 +18,18 @@ from engine.messaging.background import beside
 from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.dead import Letter, dead_letter, letter
 from engine.messaging.link import Delivery, UnansweredError
-from engine.messaging.logs import Bury, LogCampaigns, LogChain, LogFrames, partition_token
-from engine.messaging.ports import DeadLetter, Deliver, Follower, Message
+from engine.messaging.logs import (
+    Bury,
+    LogCampaigns,
+    LogChain,
+    LogFrames,
+    OnStored,
+    partition_token,
+)
+from engine.messaging.parts import Joiner, cut, part_header, part_of
+from engine.messaging.ports import DeadLetter, Follower, Message
 from engine.messaging.snapshots import LogSnapshots
+from engine.messaging.streams import MAX_RECORD
 from engine.messaging.window import WINDOW
 
 __all__ = ["MemoryBroker", "MemoryServer"]
@@ -91,6 +100,7 @@ class MemoryServer:
             subjects.DEAD_STREAM: _Stream(),
         }
         self.listeners: list[Callable[[str, bytes], None]] = []
+        self.mourners: list[Callable[[str], None]] = []
         self.gateway_listeners: list[Callable[[str, bytes], None]] = []
         self._requests_to_lose = 0
         self._answers_to_lose = 0
@@ -101,6 +111,11 @@ class MemoryServer:
         """Be away: nothing is stored, read or delivered until `reconnect`."""
         self.is_up = False
         self.stir()
+
+    def tell_lost(self, connection: str) -> None:
+        """Tell whoever wants to know that the client of a connection is gone."""
+        for lost in list(self.mourners):
+            asyncio.get_running_loop().call_soon(lost, connection)
 
     def reconnect(self) -> None:
         """Be back, with everything that was stored."""
@@ -129,19 +144,31 @@ class MemoryServer:
         expected: int | None = None,
     ) -> int:
         """Store a message. Raises MovedOnError, UnansweredError."""
+        return self.store_batch(stream, [(subject, payload, headers, expected)])
+
+    def store_batch(
+        self, stream: str, batch: Sequence[tuple[str, bytes, Mapping[str, str], int | None]]
+    ) -> int:
+        """Store (subject, payload, headers, expected), all or none; return the last's sequence.
+
+        Raises as `store`.
+        """
         self._be_there()
         if self._requests_to_lose:
             self._requests_to_lose -= 1
-            raise UnansweredError(f"{subject}: no answer")
+            raise UnansweredError(f"{batch[0][0]}: no answer")
         log = self.streams[stream]
-        newest = log.newest(subject)
-        if expected is not None and expected != (newest.sequence if newest else 0):
-            raise MovedOnError(subject, expected)
-        sequence = log.add(subject, payload, headers)
+        for subject, _, _, expected in batch:
+            newest = log.newest(subject)
+            if expected is not None and expected != (newest.sequence if newest else 0):
+                raise MovedOnError(subject, expected)
+        sequence = 0
+        for subject, payload, headers, _ in batch:
+            sequence = log.add(subject, payload, headers)
         self.stir()
         if self._answers_to_lose:
             self._answers_to_lose -= 1
-            raise UnansweredError(f"{subject}: no answer")
+            raise UnansweredError(f"{batch[0][0]}: no answer")
         return sequence
 
     def read(self, stream: str) -> _Stream:
@@ -187,9 +214,12 @@ class MemoryBroker:
         )
         self.campaigns = LogCampaigns(log=self._stream(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
-        self.heartbeats = _MemoryHeartbeats(server=self.server, listeners=self.server.listeners)
+        name = f"memory/{id(self):x}"
+        self.heartbeats = _MemoryHeartbeats(
+            server=self.server, listeners=self.server.listeners, connection=name
+        )
         self.gateways = _MemoryHeartbeats(
-            server=self.server, listeners=self.server.gateway_listeners
+            server=self.server, listeners=self.server.gateway_listeners, connection=name
         )
 
     @property
@@ -224,16 +254,35 @@ class _MemoryLog:
         self._clock = clock
         self._bury = bury
 
+    async def reachable(self) -> bool:
+        was_up = self._server.is_up
+        while not self._server.is_up:
+            await self._server.changed()
+        return not was_up
+
     async def store(self, subject: str, payload: bytes, *, expected: int) -> int:
-        headers = {wire.WRITER: self.writer}
-        return self._server.store(self._stream, subject, payload, headers, expected=expected)
+        parts, mark = cut(payload, MAX_RECORD), {wire.WRITER: self.writer}
+        batch = [
+            (subject, part, mark | part_header(i, len(parts)), expected if i == 1 else None)
+            for i, part in enumerate(parts, 1)
+        ]
+        return self._server.store_batch(self._stream, batch)
+
+    async def store_many(self, entries: Sequence[tuple[str, bytes, int]]) -> int:
+        mark = {wire.WRITER: self.writer}
+        batch = [(subject, payload, mark, expected) for subject, payload, expected in entries]
+        return self._server.store_batch(self._stream, batch)
 
     async def newest(self, subject: str) -> Newest | None:
-        entry = self._server.read(self._stream).newest(subject)
+        stream = self._server.read(self._stream)
+        entry = stream.newest(subject)
         if entry is None:
             return None
         writer = (entry.delivery.headers or {}).get(wire.WRITER, "")
-        return Newest(entry.sequence, entry.delivery.payload, writer)
+        number, _ = part_of(entry.delivery.headers)
+        parts = range(entry.sequence - number + 1, entry.sequence + 1)
+        payload = b"".join(stream.entries[part].delivery.payload for part in parts)
+        return Newest(entry.sequence, payload, writer)
 
     async def commit(self, subject: str, payload: bytes, *, expected: int) -> int:
         return await commit(self, subject, payload, expected=expected, clock=self._clock)
@@ -242,8 +291,13 @@ class _MemoryLog:
         return await self._asked(lambda: self._server.store(self._stream, subject, payload, {}))
 
     async def get(self, subject: str) -> Message | None:
-        entry = (await self._asked(lambda: self._server.read(self._stream))).newest(subject)
-        return None if entry is None else _message(entry)
+        await self._asked(lambda: self._server.read(self._stream))
+        found = await self.newest(subject)
+        return (
+            None
+            if found is None
+            else Message(partition_token(subject), found.sequence, found.payload)
+        )
 
     async def get_sequence(self, sequence: int) -> Message | None:
         stream = await self._asked(lambda: self._server.read(self._stream))
@@ -259,20 +313,28 @@ class _MemoryLog:
         newest_only: bool = False,
     ) -> AsyncIterator[tuple[int, Delivery]]:
         stream = await self._asked(lambda: self._server.read(self._stream))
+        whole: list[tuple[int, Delivery]] = []
+        joiner = Joiner(lambda sequence, delivery: whole.append((sequence, delivery)))
         for entry in stream.after(after, filters, newest_only=newest_only):
             if until is None or entry.sequence <= until:
-                yield entry
+                joiner.add(*entry)
+        for one in whole:
+            yield one
+
+    def read(self, subject: str, *, after: int, until: int) -> AsyncIterator[tuple[int, Delivery]]:
+        return self.scan([subject], after=after, until=until)
 
     @asynccontextmanager
     async def follow(
         self,
-        deliver: Deliver,
+        deliver: OnStored,
         *,
         filters: Sequence[str],
         after: int | None,
         newest_only: bool = False,
+        opened: bool = True,
     ) -> AsyncIterator[Follower]:
-        while not self._server.is_up:
+        while opened and not self._server.is_up:
             await self._server.changed()
         follower = _MemoryFollower(
             server=self._server,
@@ -308,7 +370,7 @@ class _MemoryFollower:
         filters: Sequence[str],
         after: int | None,
         newest_only: bool,
-        deliver: Deliver,
+        deliver: OnStored,
         bury: Bury,
     ) -> None:
         self.position = stream.last if after is None else after
@@ -316,15 +378,15 @@ class _MemoryFollower:
         self._stream = stream
         self._filters = list(filters)
         self._newest_only = newest_only
-        self._deliver = deliver
+        self._joiner = Joiner(deliver)
         self._bury = bury
 
     @property
     def lag(self) -> int | None:
         return len(self._pending()) if self._server.is_up else None
 
-    async def caught_up(self) -> None:
-        stored = self._stream.last
+    async def caught_up(self, *, up_to: int | None = None) -> None:
+        stored = self._stream.last if up_to is None else min(up_to, self._stream.last)
         while self._server_is_away() or any(e.sequence <= stored for e in self._pending()):
             await self._server.changed()
 
@@ -344,7 +406,7 @@ class _MemoryFollower:
 
     def _hand_over(self, entry: _Entry) -> None:
         try:
-            self._deliver(_message(entry))
+            self._joiner.add(*entry)
         except Exception as error:  # one bad message must not end the reading
             _log.error("message_not_delivered", subject=entry.delivery.subject, error=repr(error))
             reason = f"{type(error).__name__}: {error}"
@@ -410,8 +472,13 @@ class _MemoryDeadLetters:
 
 class _MemoryHeartbeats:
     def __init__(
-        self, *, server: MemoryServer, listeners: list[Callable[[str, bytes], None]]
+        self,
+        *,
+        server: MemoryServer,
+        listeners: list[Callable[[str, bytes], None]],
+        connection: str,
     ) -> None:
+        self.connection = connection
         self._server = server
         self._listeners = listeners
 
@@ -422,12 +489,21 @@ class _MemoryHeartbeats:
                 loop.call_soon(deliver, worker, payload)
 
     @asynccontextmanager
-    async def listen(self, deliver: Callable[[str, bytes], None]) -> AsyncIterator[None]:
+    async def listen(
+        self,
+        deliver: Callable[[str, bytes], None],
+        *,
+        lost: Callable[[str], None] | None = None,
+    ) -> AsyncIterator[None]:
         self._listeners.append(deliver)
+        if lost is not None:
+            self._server.mourners.append(lost)
         try:
             yield
         finally:
             self._listeners.remove(deliver)
+            if lost is not None:
+                self._server.mourners.remove(lost)
 
 
 def _message(entry: _Entry) -> Message:

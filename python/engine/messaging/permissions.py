@@ -13,12 +13,28 @@ from typing import NamedTuple
 
 from engine.messaging import subjects
 
-__all__ = ["DISCONNECTED", "INFO", "STREAMS_READ", "USER_INFO", "Rights", "Role", "rights_of"]
+__all__ = [
+    "DISCONNECTED",
+    "INFO",
+    "STREAMS_READ",
+    "USER_INFO",
+    "Rights",
+    "Role",
+    "disconnected",
+    "rights_of",
+]
 
 INFO = "$JS.API.INFO"
 USER_INFO = "$SYS.REQ.USER.INFO"
 """Asked for what the server grants the asker."""
-DISCONNECTED = "$SYS.ACCOUNT.ENGINE.DISCONNECT"
+
+
+def disconnected(account: str) -> str:
+    """Return the subject that tells of connections of an account that have ended."""
+    return f"$SYS.ACCOUNT.{account or 'ENGINE'}.DISCONNECT"
+
+
+DISCONNECTED = disconnected("ENGINE")
 """Tells workers of a connection that has ended, long before its heartbeats are missed."""
 
 

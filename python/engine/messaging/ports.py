@@ -49,8 +49,14 @@ class Follower(Protocol):
         """Return how many stored messages are still to come; None where not yet known."""
         ...
 
-    async def caught_up(self) -> None:
-        """Return once everything stored before this call has been delivered."""
+    async def caught_up(self, *, up_to: int | None = None) -> None:
+        """Return once everything stored before this call has been delivered.
+
+        `up_to`: nothing behind that sequence need be, which may save asking the broker.
+
+        Raises:
+            BrokerError: the log is not there, or reading it is not allowed.
+        """
         ...
 
 
@@ -78,8 +84,10 @@ class Chain(Protocol):
         """
         ...
 
-    def read(self, partition: int, *, after: int = 0) -> AsyncIterator[Message]:
-        """Iterate the records after a sequence, up to the head at the time of the call."""
+    def read(
+        self, partition: int, *, after: int = 0, until: int | None = None
+    ) -> AsyncIterator[Message]:
+        """Iterate the records after a sequence, up to `until` (None: the head at this time)."""
         ...
 
     def follow(
@@ -105,9 +113,16 @@ class Frames(Protocol):
         ...
 
     def follow(
-        self, deliver: Deliver, *, partitions: Sequence[int] | None = None, after: int | None = 0
+        self,
+        deliver: Deliver,
+        *,
+        partitions: Sequence[int] | None = None,
+        after: int | None = 0,
+        opened: bool = True,
     ) -> AbstractAsyncContextManager[Follower]:
         """Deliver frames of some partitions (None: all) as they come; after=None: only new ones.
+
+        Not `opened`: returns before it reads; `caught_up` then tells of what keeps it from that.
 
         After a crash of the broker a frame may come a second time, at another sequence, and the
         position may step back: look at the frame's own producer and sequence.
@@ -154,11 +169,13 @@ class CampaignTable(Protocol):
         after: int | None = 0,
         with_history: bool = False,
         controls: bool = False,
+        opened: bool = True,
     ) -> AbstractAsyncContextManager[Follower]:
         """Deliver entries as they are written; from 0, at least the newest of every campaign.
 
         `with_history`: from 0, the older entries that are still kept as well (the newest eight).
         `controls`: shares of accounts and the kill switch too, in the order all were written.
+        Not `opened`: as for frames.
         """
         ...
 
@@ -208,12 +225,25 @@ class DeadLetters(Protocol):
 class Heartbeats(Protocol):
     """Signs of life, of workers or of gateways: not stored, may be lost."""
 
+    @property
+    def connection(self) -> str:
+        """Return what `lost` would call the connection of these heartbeats; "" for no name."""
+        ...
+
     async def beat(self, worker: str, payload: bytes) -> None:
         """Say that `worker` is alive."""
         ...
 
-    def listen(self, deliver: Callable[[str, bytes], None]) -> AbstractAsyncContextManager[None]:
-        """Deliver (worker, payload) of every heartbeat heard."""
+    def listen(
+        self,
+        deliver: Callable[[str, bytes], None],
+        *,
+        lost: Callable[[str], None] | None = None,
+    ) -> AbstractAsyncContextManager[None]:
+        """Deliver (worker, payload) of every heartbeat heard.
+
+        `lost` is told of connections whose other end is gone, where the broker tells of it.
+        """
         ...
 
 

@@ -28,6 +28,7 @@ HEARTBEAT_S = 2.0
 PATIENCE_S = 2.5 * HEARTBEAT_S  # silence after which the consumer is taken for dead
 INACTIVE_S = 30.0  # after which the server forgets a consumer nobody pulls from
 _LONGEST_WAIT_S = 1.0
+_COMES_S = 0.05
 
 OnMessage = Callable[[str, int, Delivery], None]
 """Called with (subject, sequence, delivery), in order."""
@@ -117,17 +118,25 @@ class Reader:
         finally:
             stop()
 
-    async def caught_up(self) -> None:
+    async def caught_up(self, *, up_to: int | None = None) -> None:
         """Return once everything stored before this call has been delivered.
 
         Asks the stream, not the consumer: the server tells its consumers of a new message some
         time after it has acknowledged it, and until then they count it neither sent nor pending.
+        Where all up to a sequence is wanted, it is asked only if that does not come by itself (it
+        may have aged out).
         """
+        await self.opened()
+        while up_to is not None:
+            if self._reads_on == self._link.connection and self.position >= up_to:
+                return
+            if not await self._moved(within_s=_COMES_S):
+                break
         while True:
             connection = self._link.connection
             if self._reads_on == connection:
                 try:
-                    until = await self._newest_stored()
+                    until = await self.newest_stored()
                 except (UnansweredError, RefusedError):
                     await self._moved()
                     continue
@@ -140,8 +149,11 @@ class Reader:
             else:
                 await self._moved()
 
-    async def _newest_stored(self) -> int:
-        """Return the sequence of the newest message that the filters match, 0 for none."""
+    async def newest_stored(self) -> int:
+        """Return the sequence of the newest message that the filters match, 0 for none.
+
+        As the stream's leader knows it. Raises UnansweredError or RefusedError.
+        """
         subject = f"$JS.API.STREAM.MSG.GET.{self._stream}"
         requests = (msgspec.json.encode({"last_by_subj": one}) for one in self._filters)
         newest = 0
@@ -155,11 +167,11 @@ class Reader:
                 newest = max(newest, found.seq)
         return newest
 
-    async def _moved(self) -> bool:
-        """Wait for a delivery or a new consumer, a second at most; return whether one came."""
+    async def _moved(self, *, within_s: float = 1.0) -> bool:
+        """Wait for a delivery or a new consumer, so long at most; return whether one came."""
         self._progress.clear()
         try:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(within_s):
                 await self._progress.wait()
         except TimeoutError:
             return False
@@ -177,8 +189,8 @@ class Reader:
         connection = self._link.connection
         hush: Callable[[], Awaitable[None]] | None = None
         try:
-            hush = await self._link.subscribe(inbox, self._heard)
-            info = await self._create(name)
+            hush = await self._link.subscribe(inbox, self._heard, confirmed=False)
+            info = await self._created(name)
             self._reads_on, self.lag = connection, info.num_pending
             self._heard_at = self._clock.monotonic()
             self._progress.set()
@@ -285,9 +297,11 @@ class Reader:
             self._on_failure(delivery, error)
 
     async def _step_back_if_the_stream_did(self) -> None:
-        if self.position == 0:
-            return
-        position = await self._tail.still_there(self.position)
+        if self.position and not self._tail.is_empty:
+            self._go_back_to(await self._tail.still_there(self.position))
+
+    def _go_back_to(self, position: int) -> None:
+        """Read from an earlier position on, where the stream ends before ours."""
         if position < self.position:
             _log.warning(
                 "stream_lost_its_tail",
@@ -300,6 +314,21 @@ class Reader:
     async def _end_of_stream(self) -> int:
         delivery = await self._link.request(f"$JS.API.STREAM.INFO.{self._stream}")
         return wire.answer(f"stream {self._stream}", delivery, wire.StreamInfo).state.last_seq
+
+    async def _created(self, name: str) -> wire.ConsumerInfo:
+        """Return a new consumer that begins behind the position, wherever the stream ends.
+
+        Where nothing was read yet the position came from outside, and the stream may have lost
+        its tail since; both are asked in one round trip, as a partition that is taken waits.
+        """
+        if self.position == 0 or not self._tail.is_empty:
+            return await self._create(name)
+        info, end = await asyncio.gather(self._create(name), self._end_of_stream())
+        if end < self.position:
+            self._go_back_to(end)
+            await self._delete(name)
+            info = await self._create(name)
+        return info
 
     async def _create(self, name: str) -> wire.ConsumerInfo:
         start: dict[str, object] = (

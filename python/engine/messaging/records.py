@@ -8,7 +8,7 @@ ledger's totals as absolute amounts, so that the newest mention of a campaign is
 
 import msgspec
 
-from engine.domain.decision import Action, Binding, Decision, PlatformDecision
+from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.errors import MalformedMessageError
 
 __all__ = [
@@ -60,7 +60,9 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     cvr: list[float | None] = []
     roi_micros: list[float | None] = []
     confidence: list[float] = []
-    bound_by: list[int] = []  # empty in records of before there was such a column
+    # empty in records of before there were such columns
+    bound_by: list[int] = []
+    condition: list[int] = []
 
 
 class Decide(msgspec.Struct, frozen=True, tag="decide", kw_only=True):
@@ -79,6 +81,9 @@ class Decide(msgspec.Struct, frozen=True, tag="decide", kw_only=True):
     reserved_micros: int
     platforms: list[str] = []
     changed: Columns = Columns()
+    # What was put in force with this round, as the table had it: (revision, entry). The table keeps
+    # the newest few of each campaign; with these a chain can be decided again by itself.
+    entries: list[tuple[int, bytes]] = []
     v: int = 1
 
 
@@ -132,6 +137,9 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool = False
     late_rounds: int = 0  # that took longer than the interval, since the worker's start
     skipped_rounds: int = 0  # that were due and left out because one before them was late
+    shed_rounds: int = 0  # that were left out for those with more at stake
+    shed_share: float = 0.0  # of the work of all rounds that is left out now, 0 to 0.875
+    connection: str = ""  # what the broker calls the connection that it came over
     v: int = 1
 
 
@@ -204,4 +212,5 @@ def _platform(record: Decide, row: int) -> PlatformDecision:
         roi_micros=columns.roi_micros[row],
         confidence=columns.confidence[row],
         bound_by=Binding(columns.bound_by[row]) if columns.bound_by else Binding.NONE,
+        condition=Condition(columns.condition[row]) if columns.condition else None,
     )

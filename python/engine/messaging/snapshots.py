@@ -4,6 +4,7 @@ A reader sees a snapshot only by its manifest, so it sees whole ones only; the c
 when a chunk has meanwhile been replaced. Small snapshots travel inside their manifest.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
@@ -26,6 +27,10 @@ class SnapshotLog(Protocol):
 
     async def publish(self, subject: str, payload: bytes) -> int:
         """Store and return the sequence."""
+        ...
+
+    async def get(self, subject: str) -> Message | None:
+        """Return the newest message of a subject, or one a moment older."""
         ...
 
     async def get_sequence(self, sequence: int) -> Message | None:
@@ -76,8 +81,14 @@ class LogSnapshots:
 
     async def newest(self, partition: int) -> bytes | None:
         """Return the newest whole snapshot. Raises BrokerError where the broker stays away."""
+        last = await self._log.get(subjects.state_subject(partition))
+        if last is None:
+            return None
+        payload = await self._whole(last.payload)
+        if payload is not None:
+            return payload
         found = [delivery.payload async for _, delivery in self._manifests(partition)]
-        for encoded in reversed(found):
+        for encoded in reversed(found):  # the newest few: of any of them chunks may be missing
             payload = await self._whole(encoded)
             if payload is not None:
                 return payload
@@ -92,13 +103,8 @@ class LogSnapshots:
             manifest = _decoder.decode(encoded)
         except msgspec.MsgspecError:
             return None
-        parts = [manifest.inline]
-        for sequence in manifest.chunks:
-            chunk = await self._log.get_sequence(sequence)
-            if chunk is None:
-                return None
-            parts.append(chunk.payload)
-        payload = b"".join(parts)
+        chunks = await asyncio.gather(*map(self._log.get_sequence, manifest.chunks))
+        payload = manifest.inline + b"".join(chunk.payload for chunk in chunks if chunk is not None)
         is_whole = len(payload) == manifest.size and _digest(payload) == manifest.digest
         return payload if is_whole else None
 

@@ -42,7 +42,10 @@ _HOUR = 3600 * _SECOND
 # engine could not trust what is in it.
 _FIXED = ("subjects", "retention", "storage", "deny_delete", "deny_purge")
 # The engine relies on these, and the server lets them be changed.
-_RELIED_ON = ("discard", "allow_direct", "allow_atomic", "max_msgs_per_subject", "duplicate_window")
+_RELIED_ON = (
+    *("discard", "allow_direct", "allow_atomic", "max_msgs_per_subject", "duplicate_window"),
+    "compression",
+)
 # Where an acknowledged write must be on the disk.
 _SYNCED = (subjects.DECISIONS_STREAM, subjects.CAMPAIGNS_STREAM)
 
@@ -62,6 +65,8 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
         "num_replicas": replicas,
         "allow_direct": True,
         "duplicate_window": 120 * _SECOND,
+        # Replicas of a stream with s2 did not survive kill -9 (docs/decisions/0012).
+        "compression": "none",
     }
     unsynced = {"persist_mode": "async"} if replicas == 1 else {}
     return [
@@ -85,7 +90,6 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             "deny_delete": True,
             "deny_purge": True,
             "allow_atomic": True,
-            "compression": "s2",
         },
         base
         | {
@@ -98,8 +102,8 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             # What `nats kv` expects of a bucket; the engine itself never deletes an entry.
             "discard": "new",
             "deny_delete": True,
+            "allow_atomic": True,
             "allow_rollup_hdrs": True,
-            "compression": "s2",
         },
         base
         | unsynced
@@ -109,7 +113,6 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             "subjects": [subjects.state_subject(">")],
             "max_msgs_per_subject": 3,
             "max_bytes": 1024 * _MIB,
-            "compression": "s2",
         },
         base
         | unsynced
@@ -230,7 +233,7 @@ def differing(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 def _differ(want: object, have: object) -> bool:
     """Compare settings; the server leaves out, or spells out, what has its default."""
-    defaults = (None, False, "", "default")
+    defaults = (None, False, "", "default", "none")
     return want != have and not (want in defaults and have in defaults)
 
 

@@ -27,6 +27,10 @@ class Tail:
         self._stream = stream
         self._read: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._read
+
     def add(self, sequence: int, stored_at_ns: int) -> None:
         """Remember a message just read."""
         self._read.append((sequence, stored_at_ns))

@@ -14,6 +14,9 @@ from engine.errors import BrokerError
 from engine.messaging.link import Delivery, RefusedError, UnansweredError
 
 __all__ = [
+    "BATCH_COMMIT",
+    "BATCH_ID",
+    "BATCH_SEQUENCE",
     "BUSY",
     "CONSUMER_NOT_FOUND",
     "EXPECTED_SEQUENCE",
@@ -36,6 +39,7 @@ __all__ = [
     "StreamState",
     "answer",
     "header_of",
+    "headers_of",
     "is_transient",
     "nanoseconds",
     "parse_ack_subject",
@@ -43,6 +47,9 @@ __all__ = [
     "status_of",
 ]
 
+BATCH_ID = "Nats-Batch-Id"
+BATCH_SEQUENCE = "Nats-Batch-Sequence"
+BATCH_COMMIT = "Nats-Batch-Commit"
 EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 MESSAGE_ID = "Nats-Msg-Id"
 WRITER = "Engine-Writer"
@@ -55,8 +62,9 @@ CONSUMER_NOT_FOUND = 10014
 MESSAGE_NOT_FOUND = 10037
 
 # Refusals that pass: raft without a leader, no quorum, storage catching up, queues full, a message
-# of the same id that is being stored this moment (10158, on replicated streams).
-_TRANSIENT = frozenset({10005, 10008, 10009, 10023, 10158, 10167, BUSY})
+# of the same id that is being stored this moment (10158, on replicated streams), a batch of which
+# some message did not arrive in time (10176).
+_TRANSIENT = frozenset({10005, 10008, 10009, 10023, 10158, 10167, 10176, BUSY})
 
 
 class ApiError(msgspec.Struct, frozen=True):
@@ -177,6 +185,16 @@ def nanoseconds(time: str) -> int:
     whole, _, fraction = time.removesuffix("Z").partition(".")
     seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0"))
+
+
+def headers_of(block: bytes) -> dict[str, str]:
+    r"""Return all headers of a raw block, by the names they came under.
+
+    >>> headers_of(b"NATS/1.0\r\nEngine-Part: 1/2\r\n\r\n")
+    {'Engine-Part': '1/2'}
+    """
+    lines = (line.partition(":") for line in block.decode("utf-8", "replace").split("\r\n"))
+    return {key: value.strip() for key, colon, value in lines if colon}
 
 
 def header_of(block: bytes, name: str) -> str:

@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True, order=True):
     """What is steered on a platform: an entity of an ad account, by the platform's own names."""
 
     ad_account: str  # google: customer id, digits; meta: act_<digits>; tiktok: advertiser id
-    entity: str  # google: campaigns/1 or adGroups/2; meta: adset or campaign id; tiktok: adgroup id
+    entity: str  # google: campaigns/1, adGroups/2 …; meta: adset or campaign id; tiktok: adgroup id
 
 
 class Lever(Enum):
@@ -52,14 +52,15 @@ class AdAccount(msgspec.Struct, frozen=True):
     currency: str  # ISO 4217
     timezone: str  # IANA; its days and quotas go by it
     is_test: bool = False
+    money_step_micros: int = 10_000  # its billable unit: amounts are multiples of it
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How an entity stands on the platform now: the truth that a gateway reconciles with."""
 
     target: Target
-    is_serving: bool
-    steered_by: Lever  # the bid lever that counts under its bidding strategy
+    is_serving: bool  # switched on; whether it does serve: `why_not_serving`
+    steered_by: Lever  # the bid lever that counts; DAILY_BUDGET: it has none of its own
     bid_micros: int | None = None
     target_cpa_micros: int | None = None
     target_roas: float | None = None
@@ -122,12 +123,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     calls_in_flight: int = 4
     budget_changes_per_hour: int | None = None  # of one entity
     min_bid_micros: int = 10_000
-    bid_step_micros: int = 10_000  # values are multiples of it
+    bid_step_micros: int = 10_000  # multiples of it, and of the ad account's money_step_micros
     min_daily_budget_micros: int = 1_000_000
     report_step_s: int = 3600  # the shortest stretch of a report
     report_delay_s: int = 900  # how far behind reports are, usually
     restated_days: int = 3  # how long conversions are still restated, usually
     quota_renewed_in: str = "UTC"  # time zone of its day
+    is_quota_sliding: bool = False  # it has no day: what counts is the last 24 hours
 
 
 class Platform(Protocol):
@@ -154,7 +156,9 @@ class Platform(Protocol):
     def report(self, ad_account: str, *, since: float, until: float) -> AsyncIterator[ReportRow]:
         """Iterate what all entities of an ad account did in the stretches that overlap a time.
 
-        Stretches are whole steps (`limits.report_step_s`) by the ad account's clock.
+        Stretches are whole steps (`limits.report_step_s`) by the ad account's clock; where it is
+        set back, the hour that comes twice is one stretch of two. An ad group's row stands beside
+        its campaign's: the two are not to be added.
         """
         ...
 

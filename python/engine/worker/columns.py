@@ -54,6 +54,7 @@ def columns_of(decided: Round, names: Names) -> tuple[list[str], Columns]:
         roi_micros=_answers(series["roi_micros"]),
         confidence=series["confidence"].tolist(),
         bound_by=series["bound_by"].tolist(),
+        condition=series["condition"].tolist(),
     )
 
 

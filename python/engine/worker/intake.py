@@ -42,10 +42,14 @@ class Intake:
         self._frames: Follower | None = None
 
     @property
+    def waiting_in_stream(self) -> int:
+        """Return how many frames are stored and have not come yet, as far as is known."""
+        return (self._frames.lag or 0) if self._frames is not None else 0
+
+    @property
     def lag(self) -> int:
         """Return how many frames are stored and not counted in yet, as far as is known."""
-        behind = self._frames.lag if self._frames is not None else None
-        return self.inbox.frames + (behind or 0)
+        return self.inbox.frames + self.waiting_in_stream
 
     async def recover(
         self, inputs: AsyncExitStack, *, new_state: Callable[[], State], bury: Bury, replays: bool
@@ -70,6 +74,9 @@ class Intake:
             bury=bury,
         )
         state = found or new_state()
+        self._replay = replay = Replay(
+            state=state, inbox=self.inbox, history=history, decides=replays
+        )
         entries = await inputs.enter_async_context(
             broker.campaigns.follow(
                 self.inbox.add_entry,
@@ -77,20 +84,23 @@ class Intake:
                 after=state.campaigns_revision,
                 with_history=found is None,  # rounds are decided again under what was in force
                 controls=True,
+                opened=False,
+            )
+        )
+        self._frames = await inputs.enter_async_context(
+            broker.frames.follow(
+                self._frame_delivered,
+                partitions=[number],
+                after=state.metrics_sequence,
+                opened=False,
             )
         )
         await entries.caught_up()
-        replay = Replay(state=state, inbox=self.inbox, history=history, decides=replays)
         if found is None:
             replay.open_early()
-        self._replay = replay
-        self._frames = await inputs.enter_async_context(
-            broker.frames.follow(
-                self._frame_delivered, partitions=[number], after=state.metrics_sequence
-            )
-        )
+        replay.begin()
         if history.last is not None:  # a chain that has not begun has counted nothing
-            await self._frames.caught_up()
+            await self._frames.caught_up(up_to=history.last.metrics_sequence)
         await replay.finish(self._clock)
         self._replay = None
         return Recovered(state, history, replay, is_new=found is None)

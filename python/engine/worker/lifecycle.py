@@ -19,7 +19,7 @@ from engine.domain.lifecycle import LEGAL, State, transition
 from engine.worker.columns import Names
 from engine.worker.state import Entry
 
-__all__ = ["Change", "Lifecycle", "changed", "used_up"]
+__all__ = ["Change", "Lifecycle", "changed", "planned_per_s", "used_up"]
 
 
 class Change(NamedTuple):
@@ -78,6 +78,17 @@ class Lifecycle:
             return []
         self._given[name] = revision
         return [change]
+
+
+def planned_per_s(entries: Iterable[Entry]) -> float:
+    """Return what the active campaigns among them plan to spend a second, in micros."""
+    definitions = (
+        entry.campaign.definition for entry in entries if entry.campaign.state is State.ACTIVE
+    )
+    return sum(
+        one.budget_micros / max(1.0, one.flight.ends_at - one.flight.starts_at)
+        for one in definitions
+    )
 
 
 def used_up(decisions: NDArray[np.void], names: Names) -> list[str]:

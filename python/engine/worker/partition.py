@@ -25,7 +25,8 @@ from engine.messaging.subjects import decisions_subject
 from engine.worker.chores import Chores
 from engine.worker.columns import columns_of
 from engine.worker.intake import Intake
-from engine.worker.lifecycle import Lifecycle, used_up
+from engine.worker.lifecycle import Lifecycle, planned_per_s, used_up
+from engine.worker.load import Load, Told
 from engine.worker.pause import Pause
 from engine.worker.portion import Portion, RecordTooLargeError
 from engine.worker.schedule import Schedule
@@ -40,6 +41,8 @@ _log = structlog.get_logger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+HAND_OVER_S = 0.25
+"""The time that a hand-over is given before the next round is due (half an interval, if less)."""
 BROKER_AWAY_S = 0.05
 """How often a partition looks whether the broker is back."""
 LARGE_BYTES = 2**20
@@ -55,7 +58,8 @@ class Partition:
     """Runs one partition from taking it to giving it back.
 
     `taking` bounds how many are taken at once; `moved` is called when it is owned, and when it
-    has been given back. `portion` is how much a round may take in, as it was found out so far.
+    has been given back. `portion` is how much a round may take in, as it was found out so far;
+    `load` knows which rounds are left out while there is not time for all.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Partition:
         taking: asyncio.Semaphore,
         moved: Callable[[], None],
         portion: Portion | None = None,
+        load: Load | None = None,
     ) -> None:
         self.number = number
         self.is_owned = False
@@ -82,6 +87,7 @@ class Partition:
         self._taking = taking
         self._moved = moved
         self._portion = portion or Portion()
+        self._load = load or Load(worker=worker, interval=settings.interval)
         self._interval_ms = round(settings.interval * 1000)
         self._schedule = Schedule(interval_ms=self._interval_ms, partition=number)
         self._pause = Pause(clock)
@@ -96,6 +102,7 @@ class Partition:
             lifecycle=self._lifecycle,
         )
         self._state = self._new_state()
+        self._opened: list[Message] = []  # the entries of the round that is open
         self._is_busy = False  # the state is in another thread's hands
         self._epoch = 0
         self._head = 0  # the sequence of the newest record
@@ -104,6 +111,7 @@ class Partition:
         self._snapshot_at = 0.0
         self._tell_at = 0.0
         self._has_news = False  # rounds that no snapshot has
+        self._planned_per_s = 0.0  # micros, over the active campaigns
 
     def stop(self) -> None:
         """Ask for the partition to be given back after the round in hand. Never blocks."""
@@ -142,6 +150,7 @@ class Partition:
         self._flush_buried()
         self._state = state = found.state
         self._lifecycle.watch(state.entries.values())
+        self._planned_per_s = planned_per_s(state.entries.values())
         self._committed = (state.round, state.metrics_sequence, state.campaigns_revision)
         self._epoch, self._head = found.epoch + 1, found.head
         await self._append(Take(**self._common()))
@@ -174,17 +183,45 @@ class Partition:
     # rounds
 
     async def _rounds(self) -> None:
-        looked_ms = self._state.at_ms
+        looked_ms, is_last = self._state.at_ms, False
         while True:
             await self._until_due(looked_ms)
             if self._pause.is_over:
-                return
+                if is_last or not await self._leaves_too_little_time(looked_ms):
+                    return
+                is_last = True
             before_ms, looked_ms = looked_ms, self._schedule.due(looked_ms, self._now_ms())
             self._count_skipped(before_ms, looked_ms)
             if self._clock.monotonic() >= self._keep_at:
                 await self._keep()
-            if not self._state.is_idle or len(self.intake.inbox):
+            if self._state.is_idle and not len(self.intake.inbox):
+                continue
+            if self._load.is_due(self.number, looked_ms) or self._may_not_wait(is_last):
                 await self._round(looked_ms)
+            else:
+                self._tally.shed_rounds += 1
+
+    def _may_not_wait(self, is_last: bool) -> bool:
+        """Return whether a round is decided though others have more at stake.
+
+        What people have changed (a pause, a kill switch) is in force with the next round, and a
+        portion of what did not fit is taken in at its pace.
+        """
+        return is_last or self.intake.inbox.entries > 0 or self._portion.is_limited
+
+    async def _leaves_too_little_time(self, last_ms: int) -> bool:
+        """Return whether one more round is this worker's, though it is to leave; wait until then.
+
+        Whoever comes next needs some time, and should not find the round overdue.
+        """
+        if self._state.is_idle or not self._broker.is_connected:
+            return False
+        now_ms = self._clock.now() * 1000
+        wait_ms = self._schedule.due(last_ms, int(now_ms)) - now_ms
+        if wait_ms > min(HAND_OVER_S * 1000, self._interval_ms / 2):
+            return False
+        await self._clock.sleep(max(0.0, wait_ms / 1000))
+        return True
 
     async def _until_due(self, last_ms: int) -> None:
         """Sleep until the next round is due and the broker is there, or until stopped.
@@ -200,6 +237,7 @@ class Partition:
 
     async def _round(self, at_ms: int) -> None:
         inbox, waiting = self.intake.inbox, len(self.intake.inbox)
+        connection = self._broker.heartbeats.connection
         self._open()
         # Entries first: the samples of a campaign that is not in force yet would not be counted.
         frames = (
@@ -224,6 +262,7 @@ class Partition:
         self._tally.rows_refused += rows.refused - before.refused
         self._tally.round_took(self._clock.now() * 1000 - at_ms)
         self._tell_if_late()
+        self._tell_load(decided, connection)
         spent = used_up(decided.decisions, state.names)
         self._chores.change(self._lifecycle.due(state.entries, at=at_ms / 1000, spent=spent))
         self._tell_of_rows()
@@ -240,7 +279,10 @@ class Partition:
     def _open(self) -> None:
         """Put in force what has been published, unless the round has counted frames already."""
         if not self._state.is_open:
-            names = self._state.open(self.intake.inbox.take_entries(most=self._portion.most))
+            self._opened = self.intake.inbox.take_entries(most=self._portion.most)
+            names = self._state.open(self._opened)
+            if names:
+                self._planned_per_s = planned_per_s(self._state.entries.values())
             self._lifecycle.watch(
                 self._state.entries[name] for name in names if name in self._state.entries
             )
@@ -275,6 +317,7 @@ class Partition:
             reserved_micros=decided.reserved_micros,
             platforms=platforms,
             changed=columns,
+            entries=[(message.sequence, message.payload) for message in self._opened],
         )
         return decided, encode(record)
 
@@ -359,6 +402,20 @@ class Partition:
         """
         if before_ms and self._state.round:
             self._tally.skipped_rounds += max(0, (due_ms - before_ms) // self._interval_ms - 1)
+
+    def _tell_load(self, decided: Round, connection: str) -> None:
+        """Tell what the round came to; one in which the broker was away says nothing of load."""
+        is_fair = connection == self._broker.heartbeats.connection and self._broker.is_connected
+        round_ms = self._tally.round_ms if is_fair else 0.0
+        told = Told(
+            campaigns=len(decided.decisions),
+            settled_micros=decided.settled_micros,
+            planned_micros=self._planned_per_s * self._settings.interval,
+            late=round_ms > self._interval_ms,
+            slow=round_ms > self._interval_ms / 2,
+            lag=self.intake.waiting_in_stream,
+        )
+        self._load.tell(self.number, told, now=self._clock.monotonic())
 
     def _tell_if_late(self) -> None:
         """Say, now and then, that a round took longer than there is time for it."""

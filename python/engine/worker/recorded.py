@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from engine.backtest.expectation import Outlook
 from engine.clock import Clock
-from engine.core.book import Book, Forecast
+from engine.core.book import Book
 from engine.core.frames import decode_frame, spend_micros
 from engine.domain.campaign import Definition
 from engine.domain.ids import partition_of, series_key
+from engine.domain.prospect import Prospect
 from engine.errors import MalformedMessageError
 from engine.messaging.ports import Broker, Message
 from engine.worker.intake import Intake
@@ -56,7 +57,7 @@ async def outlooks_of(
         _outlook(
             platform,
             kept[platform],
-            state.book.forecast(definition.id, platform, at_ms)
+            state.book.prospect(definition.id, platform, at_ms)
             if is_known and platform in state.entries[definition.id].campaign.definition.platforms
             else None,
         )
@@ -114,8 +115,7 @@ def _ascending(samples: dict[int, tuple[int, int, int]]) -> _Samples:
     return _Samples(np.array(times, np.int64), columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def _outlook(platform: str, kept: _Samples, forecast: Forecast | None) -> Outlook:
-    cpc = None if forecast is None else forecast.cpc_micros
+def _outlook(platform: str, kept: _Samples, prospect: Prospect | None) -> Outlook:
     return Outlook(
         platform=platform,
         clicks=int(kept.clicks.sum()),
@@ -123,10 +123,7 @@ def _outlook(platform: str, kept: _Samples, forecast: Forecast | None) -> Outloo
         spend_micros=int(kept.spend_micros.sum()),
         seconds=_seconds(kept.at_ms),
         traffic_spread=_spread(kept),
-        cpc_micros=None if cpc is None else cpc.value,
-        cpc_low_micros=None if cpc is None else cpc.low,
-        cpc_high_micros=None if cpc is None else cpc.high,
-        confidence=0.0 if forecast is None else forecast.confidence,
+        prospect=prospect,
     )
 
 

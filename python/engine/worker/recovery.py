@@ -5,6 +5,7 @@ names: the book is then the former owner's, to the bit. Where inputs have aged o
 and then the ledger that the chain has recorded is the truth.
 """
 
+import asyncio
 from collections import deque
 from typing import NamedTuple
 
@@ -15,8 +16,8 @@ from engine.errors import MalformedMessageError
 from engine.messaging.ports import Chain, Message, Snapshots
 from engine.messaging.records import Decide, Keep, Record, decode_record
 from engine.messaging.subjects import decisions_subject, state_subject
-from engine.worker.inbox import Inbox
-from engine.worker.snapshot import decode_snapshot, restored
+from engine.worker.inbox import Inbox, entered_campaign
+from engine.worker.snapshot import Snapshot, decode_snapshot, restored
 from engine.worker.state import Bury, State
 
 __all__ = ["Amounts", "History", "Replay", "Step", "read_history"]
@@ -44,6 +45,7 @@ class Step(NamedTuple):
     campaigns_revision: int
     settled_micros: int
     reserved_micros: int
+    entries: list[tuple[int, bytes]]
 
 
 class History:
@@ -69,6 +71,7 @@ class History:
                     record.campaigns_revision,
                     record.settled_micros,
                     record.reserved_micros,
+                    record.entries,
                 )
             )
             self._note_decisions(record)
@@ -107,15 +110,17 @@ async def read_history(
     Raises MalformedMessageError where a record of the chain cannot be read: nobody may build on
     what it does not understand.
     """
-    # The snapshot first, the head after: a snapshot newer than the head is then no race.
-    payload = await snapshots.newest(partition) if snapshots is not None else None
-    head = await chain.head(partition)
+    head, payload = await asyncio.gather(chain.head(partition), _newest(partition, snapshots))
     if head is None:
         return None, History()
-    found = _usable(partition, payload, head=head.sequence, bury=bury)
+    snapshot = _decoded(partition, payload, bury=bury)
+    if snapshot is not None and snapshot.chain_sequence > head.sequence:
+        # The chain has moved on between the two answers: a partition that is decided all the while.
+        head = await chain.head(partition) or head
+    found = _usable(partition, snapshot, payload, head=head.sequence, bury=bury)
     if found is not None:
         state, sequence = found
-        history = await _read(partition, chain=chain, after=sequence)
+        history = await _read(partition, chain=chain, after=sequence, until=head.sequence)
         if history.last is None:  # the snapshot is of the head itself
             history.head = head.sequence
             history.last = decode_record(decisions_subject(partition), head.payload)
@@ -123,33 +128,48 @@ async def read_history(
     span = LOOK_BACK
     while True:
         after = max(0, head.sequence - span)
-        history = await _read(partition, chain=chain, after=after)
+        history = await _read(partition, chain=chain, after=after, until=head.sequence)
         if history.is_whole or after == 0:
             return None, history
         span *= 4
 
 
+async def _newest(partition: int, snapshots: Snapshots | None) -> bytes | None:
+    return None if snapshots is None else await snapshots.newest(partition)
+
+
+def _decoded(partition: int, payload: bytes | None, *, bury: Bury) -> Snapshot | None:
+    try:
+        return None if payload is None else decode_snapshot(partition, payload)
+    except MalformedMessageError as error:
+        _say_unusable(partition, payload or b"", error, bury=bury)
+        return None
+
+
 def _usable(
-    partition: int, payload: bytes | None, *, head: int, bury: Bury
+    partition: int, snapshot: Snapshot | None, payload: bytes | None, *, head: int, bury: Bury
 ) -> tuple[State, int] | None:
     """Return the state of a snapshot, and the sequence of the record it is of."""
-    if payload is None:
+    if snapshot is None:
         return None
     try:
-        snapshot = decode_snapshot(partition, payload)
         if snapshot.chain_sequence > head:
             reason = f"a snapshot of a record up to {head}, found {snapshot.chain_sequence}"
             raise MalformedMessageError(state_subject(partition), reason)
         return restored(snapshot, bury=bury), snapshot.chain_sequence
     except MalformedMessageError as error:
-        _log.warning("snapshot_unusable", partition=partition, reason=str(error))
-        bury(state_subject(partition), str(error), payload)
+        _say_unusable(partition, payload or b"", error, bury=bury)
         return None
 
 
-async def _read(partition: int, *, chain: Chain, after: int) -> History:
+def _say_unusable(partition: int, payload: bytes, error: Exception, *, bury: Bury) -> None:
+    _log.warning("snapshot_unusable", partition=partition, reason=str(error))
+    bury(state_subject(partition), str(error), payload)
+
+
+async def _read(partition: int, *, chain: Chain, after: int, until: int) -> History:
     history = History()
-    async for message in chain.read(partition, after=after):
+    async for message in chain.read(partition, after=after, until=until):
         history.add(message.sequence, decode_record(decisions_subject(partition), message.payload))
     return history
 
@@ -169,26 +189,40 @@ class Replay:
         self._history = history
         self._decides = decides
         self._steps = history.steps if decides else deque[Step]()
+        self._is_begun = False
         self.rounds = 0
         self.evidence: dict[str, object] = {}  # what came out otherwise than the chain has it
 
     def open_early(self) -> None:
         """Put in force first what the history knew under an entry that is no longer kept.
 
-        The table keeps the newest few entries of each campaign. Where the chain mentions a campaign
-        before the oldest of them, those before are lost: the oldest kept must do.
+        The table keeps the newest few entries of each campaign, and records have those that they
+        put in force. Where the chain mentions a campaign before the oldest that is had (its own
+        beginning has aged out), those before are lost: the oldest kept must do.
         """
-        known_at = self._history.known_at
-        early = self._inbox.take_early(
-            lambda campaign, revision: known_at.get(campaign, revision) < revision
-        )
+        known_at, entered = self._history.known_at, self._entered()
+
+        def is_lost(campaign: str, revision: int) -> bool:
+            known = known_at.get(campaign, revision)
+            return known < revision and not entered.get(campaign, revision) <= known
+
+        early = self._inbox.take_early(is_lost)
         revision = self._state.campaigns_revision
         self._state.open(early)
         self._state.campaigns_revision = revision
 
+    def begin(self) -> None:
+        """Decide again from here on: all entries that the history knew have been delivered."""
+        self._is_begun = True
+        newest = self._inbox.newest_frame
+        while self._steps and newest > self._steps[0].metrics_sequence:
+            self._step(self._steps.popleft())
+
     def frame(self, message: Message) -> None:
         """Take a frame, deciding first the rounds that did not count it."""
         self._inbox.add_frame(message)
+        if not self._is_begun:
+            return
         while self._steps and message.sequence > self._steps[0].metrics_sequence:
             self._step(self._steps.popleft())
         if self._inbox.is_full and (upcoming := self._upcoming()) is not None:
@@ -214,8 +248,22 @@ class Replay:
         """Return the positions up to which inputs may be counted now."""
         return self._steps[0] if self._steps else self._history.last
 
+    def _entered(self) -> dict[str, int]:
+        """Return the revision under which a record of the history first put a campaign in force."""
+        first: dict[str, int] = {}
+        for step in self._steps:
+            for message in self._recorded(step):
+                first.setdefault(entered_campaign(message), message.sequence)
+        return first
+
+    def _recorded(self, upto: "Step | Record") -> list[Message]:
+        entries = upto.entries if isinstance(upto, Step) else []
+        return [Message(self._state.partition, revision, entry) for revision, entry in entries]
+
     def _count(self, upto: "Step | Record") -> None:
-        self._state.open(self._inbox.take_entries(upto.campaigns_revision))
+        kept = self._inbox.take_entries(upto.campaigns_revision)
+        by_revision = {message.sequence: message for message in (*kept, *self._recorded(upto))}
+        self._state.open(by_revision[revision] for revision in sorted(by_revision))
         self._state.count(self._inbox.take_frames(upto.metrics_sequence))
 
     def _step(self, step: Step) -> None:

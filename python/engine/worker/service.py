@@ -12,10 +12,11 @@ import structlog
 from engine.clock import Clock
 from engine.errors import FencedError, MalformedMessageError, MessagingError
 from engine.fleet.assignment import assign
-from engine.fleet.membership import HEARTBEAT_S, SUSPICION_S, Membership
+from engine.fleet.membership import DEAF_S, HEARTBEAT_S, SUSPICION_S, Membership
 from engine.messaging.ports import Broker
 from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
+from engine.worker.load import Load
 from engine.worker.partition import Partition
 from engine.worker.pause import Pause
 from engine.worker.portion import Portion, RecordTooLargeError
@@ -26,7 +27,7 @@ __all__ = ["Worker"]
 
 _log = structlog.get_logger(__name__)
 
-TAKEN_AT_ONCE = 8
+TAKEN_AT_ONCE = 16
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 LOOK_AFTER_S = 0.001  # after the moment at which somebody may be found silent
@@ -61,11 +62,13 @@ class Worker:
         self._not_before: dict[int, float] = {}  # partition → monotonic
         self._failures: dict[int, int] = {}  # partition → in a row
         self._portions: dict[int, Portion] = {}
+        self._load = Load(worker=name, interval=settings.interval)
         self._beat_at: float | None = None  # monotonic, of the newest heartbeat
         self._taking = asyncio.Semaphore(TAKEN_AT_ONCE)
         self._looking = Pause(clock)
         self._beating = Pause(clock)
         self._told: list[int] = []
+        self._assignments: dict[frozenset[str], dict[int, str]] = {}
         self._stops = 0
         self._grace: asyncio.Timeout | None = None
 
@@ -109,6 +112,9 @@ class Worker:
             "round_ms": round(tally.round_ms, 3),
             "late_rounds": tally.late_rounds,
             "skipped_rounds": tally.skipped_rounds,
+            "overloaded": self._load.is_overloaded,
+            "shed_rounds": tally.shed_rounds,
+            "shed_share": round(self._load.share, 3),
             "decisions": tally.decisions,
             "samples": tally.samples,
             "lag_frames": self.lag_frames,
@@ -142,6 +148,11 @@ class Worker:
         def heard(worker: str, payload: bytes) -> None:
             self._heard(fleet, worker, payload)
 
+        def lost(connection: str) -> None:
+            if worker := fleet.lost(connection):
+                _log.info("worker_lost", worker=worker, by=self.name)
+                self._looking.wake()
+
         _log.info(
             "worker_started",
             worker=self.name,
@@ -149,7 +160,8 @@ class Worker:
             interval=self._settings.interval,
             window=self._settings.window,
         )
-        async with self._broker.heartbeats.listen(heard), asyncio.TaskGroup() as group:
+        listening = self._broker.heartbeats.listen(heard, lost=lost)
+        async with listening, asyncio.TaskGroup() as group:
             beating = group.create_task(self._beat())
             await self._look_after_the_partitions(fleet, group)
             await self._give_everything_back()
@@ -175,6 +187,9 @@ class Worker:
                 draining=self._looking.is_over,
                 late_rounds=self.tally.late_rounds,
                 skipped_rounds=self.tally.skipped_rounds,
+                shed_rounds=self.tally.shed_rounds,
+                shed_share=round(self._load.share, 3),
+                connection=self._broker.heartbeats.connection,
             )
             self._beat_at = self._clock.monotonic()
             await self._broker.heartbeats.beat(self.name, encode(beat))
@@ -186,13 +201,16 @@ class Worker:
         except MalformedMessageError as error:
             self._broker.dead_letters.bury(heartbeat_subject(worker), str(error), payload)
             return
-        fleet.heard(
+        has_news = fleet.heard(
             worker,
             beat.partitions,
             age=beat.at - beat.started_at,
             is_leaving=beat.draining,
             now=self._clock.monotonic(),
+            connection=beat.connection,
         )
+        if has_news:
+            self._looking.wake()
 
     async def _look_after_the_partitions(self, fleet: Membership, group: asyncio.TaskGroup) -> None:
         """Hold what should be this worker's, ten times a second or more, until stopped."""
@@ -201,7 +219,7 @@ class Worker:
             now, is_connected = self._clock.monotonic(), self._broker.is_connected
             if is_connected != was_connected:
                 _log.warning("broker_back" if is_connected else "broker_away", worker=self.name)
-            if not is_connected or now - looked_at > HEARTBEAT_S + SUSPICION_S / 2:
+            if not is_connected or now - looked_at > DEAF_S or fleet.is_deaf(now):
                 fleet.deaf_until(now)
             elif fleet.may_judge(now):
                 self._settle(fleet, group, now)
@@ -212,7 +230,7 @@ class Worker:
 
     def _settle(self, fleet: Membership, group: asyncio.TaskGroup, now: float) -> None:
         """Take what is ours and free; give back what is another's who can take it."""
-        owners, takers = assign(fleet.alive(now)), assign(fleet.settled(now))
+        owners, takers = self._assigned(fleet.alive(now)), self._assigned(fleet.settled(now))
         elsewhere = fleet.held_by_others(now)
         for number, owner in owners.items():
             partition = self._partitions.get(number)
@@ -227,6 +245,14 @@ class Worker:
                 and now >= self._not_before.get(number, now)
             ):
                 self._hold(number, group)
+
+    def _assigned(self, workers: frozenset[str]) -> dict[int, str]:
+        """Return `assign` of some workers, computed when they are others than before."""
+        if workers not in self._assignments:
+            if len(self._assignments) > 3:
+                self._assignments.clear()
+            self._assignments[workers] = assign(workers)
+        return self._assignments[workers]
 
     def _tell_what_is_held(self) -> None:
         """Say it in one line, once the taking and giving has come to rest."""
@@ -254,6 +280,7 @@ class Worker:
             taking=self._taking,
             moved=self._beating.wake,
             portion=self._portions.setdefault(number, Portion()),
+            load=self._load,
         )
         self._partitions[number] = partition
         task = group.create_task(self._run(partition), name=f"partition {number}")
@@ -284,6 +311,7 @@ class Worker:
             self._wait_before(number)
         finally:
             del self._partitions[number]
+            self._load.forget(number)
             self._beating.wake()
 
     def _wait_before(self, number: int) -> None:

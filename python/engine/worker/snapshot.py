@@ -25,6 +25,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     campaigns_revision: int
     entries: list[tuple[int, Campaign]]  # revision, campaign
     book: bytes
+    dropped: dict[int, str] = {}  # platforms, by series key, that their entries name no more
     v: int = 1
 
 
@@ -44,6 +45,7 @@ def snapshot_of(state: State, *, chain_sequence: int) -> bytes:
             campaigns_revision=state.campaigns_revision,
             entries=[(entry.revision, entry.campaign) for entry in state.entries.values()],
             book=state.book.snapshot(),
+            dropped=state.dropped,
         )
     )
 
@@ -69,6 +71,8 @@ def restored(snapshot: Snapshot, *, bury: Bury) -> State:
     except CoreError as error:
         raise MalformedMessageError(state_subject(snapshot.partition), str(error)) from error
     state = State(snapshot.partition, book, bury=bury)
+    state.dropped.update(snapshot.dropped)
+    state.names.platforms.update(snapshot.dropped)
     for revision, campaign in snapshot.entries:
         state.learn(Entry(revision, campaign))
     state.round = snapshot.round

@@ -59,6 +59,7 @@ class State:
         self.bury = bury
         self.entries: dict[str, Entry] = {}
         self.names = Names()
+        self.dropped: dict[int, str] = {}  # platforms, by key, that their entries name no more
         self.round = 0
         self.at_ms = 0  # of the newest round
         self.metrics_sequence = 0
@@ -144,8 +145,17 @@ class State:
 
     def learn(self, entry: Entry) -> None:
         """Note an entry that the book knows already."""
-        self.entries[entry.campaign.definition.id] = entry
+        definition = entry.campaign.definition
+        before = self.entries.get(definition.id)
+        self.entries[definition.id] = entry
         self.names.add(entry.campaign)
+        if before is not None:
+            for platform in before.campaign.definition.platforms:
+                if platform not in definition.platforms:
+                    self.dropped[series_key(definition.id, platform)] = platform
+        if self.dropped:
+            for platform in definition.platforms:
+                self.dropped.pop(series_key(definition.id, platform), None)
 
     def _read(self, message: Message) -> Campaign | Share | Halt | None:
         subject = campaign_subject(self.partition)

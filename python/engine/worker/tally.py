@@ -23,6 +23,7 @@ class Tally:
         "rows_refused",
         "rows_unknown",
         "samples",
+        "shed_rounds",
         "skipped_rounds",
         "takes",
         "tell_late_at",
@@ -42,6 +43,7 @@ class Tally:
         self.round_buckets = [0] * (len(ROUND_BOUNDS_MS) + 1)  # the last: longer than all bounds
         self.tell_late_at = 0.0  # monotonic: when late rounds are spoken of again
         self.late_rounds = 0  # that took longer than the interval
+        self.shed_rounds = 0  # that were left out for those with more at stake
         self.skipped_rounds = 0  # that were due and left out because one before them was late
 
     def round_took(self, ms: float) -> None:

@@ -8,6 +8,15 @@ use crate::verdict::{Binding, Offer, Outlook, Purse, Standing};
 
 /// What a platform is given that has not shown yet that it spends, in clicks at the bid.
 const FEW_CLICKS: f64 = 4.0;
+/// Where the price of money is trusted: times what is planned, and so many clicks at the bid.
+const TIMES_PLANNED: f64 = 3.0;
+const SOME_CLICKS: f64 = 3.0;
+/// And at most so many times what was lately spent, beside as many clicks.
+const MOST_GROWTH: f64 = 3.0;
+/// Who has lately spent so many clicks' worth tries a platform that sells nothing with at most such a
+/// part of what is left.
+const THICK_CLICKS: f64 = 5.0;
+const TRIAL_PART: f64 = 0.02;
 
 /// Splits what the plan wants reserved over the platforms. Writes the allotments, which are what is
 /// to be reserved in all; returns `BUDGET` or `DAILY_CAP` where there was not room for them.
@@ -27,8 +36,9 @@ pub(crate) fn allot(
         outlooks,
         standings,
         wanted,
-        purse.is_due,
+        purse.is_due && purse.is_planned,
     );
+    let parts = steered(offers, outlooks, parts, purse, is_poor);
     let mut asked: Vec<i64> = Vec::with_capacity(offers.len());
     for ((offer, outlook), part) in offers.iter_mut().zip(outlooks).zip(parts) {
         let day_cap = Micros(day_cap(definition, asked.len()));
@@ -67,6 +77,48 @@ pub(crate) fn allot(
         (true, true) => Binding::DailyCap,
         (true, false) => Binding::Budget,
     }
+}
+
+/// Returns the parts with those of the price of money mixed in, as far as that is trusted: what each
+/// platform is expected to spend under it.
+#[allow(clippy::cast_precision_loss)]
+fn steered(
+    offers: &[Offer],
+    outlooks: &[Outlook],
+    parts: Vec<f64>,
+    purse: &Purse,
+    is_poor: bool,
+) -> Vec<f64> {
+    let (planned, recent) = outlooks
+        .iter()
+        .fold((0.0, 0.0), |(planned, recent), outlook| {
+            (planned + outlook.planned, recent + outlook.recent_spend)
+        });
+    let times = (TIMES_PLANNED * purse.ahead).min(purse.most / f64::max(planned, 1.0));
+    let part_of_plan = if is_poor { 0.02 } else { 1.0 };
+    let mut steered = parts;
+    for ((part, offer), outlook) in steered.iter_mut().zip(offers).zip(outlooks) {
+        let planned = times * outlook.planned * part_of_plan;
+        // Spend comes in whole clicks; one that nothing is expected of is tried with one, unless that
+        // is dear to a campaign that spends elsewhere.
+        let click = offer.bid_micros as f64;
+        let is_thick = recent >= THICK_CLICKS * click;
+        let trial = if is_thick {
+            click.min(TRIAL_PART * purse.left)
+        } else {
+            click
+        };
+        let few = if purse.is_due {
+            (trial + planned).min(SOME_CLICKS * click)
+        } else {
+            0.0
+        };
+        // What is planned may be wrong: it grows from what was truly spent.
+        let most = MOST_GROWTH * outlook.recent_spend + SOME_CLICKS * click;
+        let steered = (planned + few).min(most).min(1e15);
+        *part += (steered - *part) * purse.trust;
+    }
+    steered
 }
 
 /// Returns each platform's part of what is to be reserved: by what a micro brings there, by where

@@ -8,7 +8,6 @@ use crate::calendar::Calendar;
 use crate::campaign::{Campaign, Series};
 use crate::definition::{Definition, MOST_SERIES};
 use crate::error::CoreError;
-use crate::forecast::{Forecast, forecast};
 use crate::frame::{Frame, Row};
 use crate::ledger::{MOST_SETTLED, Receipt};
 use crate::money::Micros;
@@ -275,6 +274,7 @@ impl Book {
         }
         // The first round with the new definition reports it, whatever it decides.
         campaign.told = None;
+        campaign.solved = None;
         campaign.series = slots;
         campaign.dropped = dropped;
         campaign.definition = definition;
@@ -422,25 +422,6 @@ impl Book {
         }
     }
 
-    /// Returns what is forecast for a series, one interval after `at_ms`.
-    ///
-    /// # Errors
-    /// `CoreError::UnknownKey`.
-    pub fn forecast(&self, series: u64, at_ms: i64) -> Result<Forecast, CoreError> {
-        let slot = self.slots.get(series);
-        let slot = slot.ok_or(CoreError::UnknownKey {
-            what: "series",
-            found: series,
-        })?;
-        Ok(self.forecast_slot(slot, at_ms))
-    }
-
-    pub(crate) fn forecast_slot(&self, slot: usize, at_ms: i64) -> Forecast {
-        let unit_micros = self.series.get(slot).map_or(1, |series| series.unit_micros);
-        let horizon = self.interval_ms.div_ceil(self.tick_ms);
-        forecast(&self.windows, slot, self.tick(at_ms), horizon, unit_micros)
-    }
-
     /// Returns the tick of an instant, modulo 2^32.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo is what is meant
     pub(crate) fn tick(&self, at_ms: i64) -> u32 {
@@ -505,7 +486,7 @@ impl Book {
         })
     }
 
-    fn find(&self, campaign: u64) -> Option<&Campaign> {
+    pub(crate) fn find(&self, campaign: u64) -> Option<&Campaign> {
         self.campaigns.get(self.index(campaign).ok()?)
     }
 

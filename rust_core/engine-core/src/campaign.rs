@@ -4,9 +4,15 @@ use crate::definition::Definition;
 use crate::guard::Trail;
 use crate::ledger::{APPLY_DELAY_MS, Account, Evidence, Receipts};
 use crate::money::Micros;
+use crate::outlook::condition::Condition;
+use crate::outlook::foresight::Foresight;
 use crate::pacing::Pacing;
+use crate::shadow::Solved;
+use crate::traffic::Traffic;
 use crate::verdict::{Action, Binding};
+use crate::watch::Watch;
 use crate::window::since;
+use crate::worth::Delays;
 
 /// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,6 +37,9 @@ pub(crate) struct Series {
     pub(crate) recent_spend: f64,
     /// Bid and cap as last reported changed.
     pub(crate) told: (i64, Micros),
+    pub(crate) watch: Watch,
+    /// Its choice of forecasters; `None` while it has too few reports to be worth one.
+    pub(crate) foresight: Option<Box<Foresight>>,
 }
 
 /// A campaign and its state.
@@ -46,6 +55,10 @@ pub(crate) struct Campaign {
     pub(crate) carried: Micros,
     pub(crate) pacing: Pacing,
     pub(crate) rhythm: Rhythm,
+    pub(crate) traffic: Traffic,
+    pub(crate) delays: Delays,
+    /// The price of money as last solved; `None` before the first report.
+    pub(crate) solved: Option<Solved>,
     pub(crate) day_began_ms: i64,
     /// `carried` when the day began; what each series had settled is in its account.
     pub(crate) day_opened: Micros,
@@ -139,6 +152,12 @@ impl Series {
 }
 
 impl Series {
+    /// Returns what its market is up to; thin while it has too few reports to tell.
+    pub(crate) fn condition(&self) -> Condition {
+        let foresight = self.foresight.as_deref();
+        foresight.map_or(Condition::Thin, Foresight::condition)
+    }
+
     /// Takes the evidence that came since the round before, as of this round. A report of a time to
     /// come is of now at best; one further ahead than clocks may be proves nothing.
     pub(crate) fn take_evidence(
@@ -165,6 +184,9 @@ impl Campaign {
             carried: Micros::ZERO,
             pacing: Pacing::default(),
             rhythm: Rhythm::default(),
+            traffic: Traffic::default(),
+            delays: Delays::default(),
+            solved: None,
             day_began_ms: i64::MIN,
             day_opened: Micros::ZERO,
             told: None,

@@ -1,13 +1,13 @@
 //! One campaign's decision: how much to bid, where, up to which cap, and why.
 //!
 //! A pure function of the definition, the forecasts and the ledger; `book` applies what it says.
-//! A click on platform k is held to be worth `cvr_k · worth`, and the bid is that times the pacing
-//! multiplier, which is the same on all platforms: equal marginal return. `worth` is the
+//! A click on platform k is held to be worth `cvr_k · worth`, and the bid is that times the price of
+//! money (the pacing multiplier), which is the same on all platforms: equal marginal return. `worth` is the
 //! conversion's value over the target ROAS, or the target CPA, whichever is less. The ROI reported
 //! is the owner's formula, `cvr · value − cpc` per click.
 
 use crate::allot::allot;
-use crate::bid::{MOST_MULTIPLIER, MOST_WITHOUT_WORTH, Pool, has_worth, wanted_bid, worth_of};
+use crate::bid::{MOST_MULTIPLIER, MOST_WITHOUT_WORTH, has_worth, wanted_bid, worth_of};
 use crate::definition::Definition;
 use crate::feasible;
 use crate::guard::{self, Facts, guarded_bid};
@@ -53,11 +53,10 @@ pub fn decide(
 ) -> Verdict {
     let mut offers = offers(definition, outlooks);
     let best = best(definition, &offers);
-    let pool = Pool::of(outlooks);
     let standings: Vec<Standing> = offers
         .iter()
         .zip(outlooks)
-        .map(|(offer, outlook)| standing(definition, offer, outlook, &pool))
+        .map(|(offer, outlook)| standing(definition, offer, outlook))
         .collect();
     let open = standings
         .iter()
@@ -77,16 +76,15 @@ pub fn decide(
             continue;
         }
         let standing = standings.get(index).copied().unwrap_or(Standing::Thin);
-        let wanted = wanted_bid(
-            definition, outlook, index, &pool, multiplier, standing, is_stale,
-        );
+        let trust = purse.trust;
+        let wanted = wanted_bid(definition, outlook, multiplier, trust, standing, is_stale);
         let wanted = if is_poor { wanted * 0.8 } else { wanted };
         let facts = Facts {
             last_bid: outlook.last_bid,
             day_bid: outlook.day_bid,
             is_held: outlook.is_bid_held,
             confidence: offer.confidence,
-            fallback: wanted_bid(definition, outlook, index, &pool, 1.0, Standing::Thin, true),
+            fallback: wanted_bid(definition, outlook, 1.0, 0.0, Standing::Thin, true),
         };
         (offer.bid_micros, offer.bound_by) = guarded_bid(definition, index, &facts, wanted);
     }
@@ -104,14 +102,14 @@ pub fn decide(
     };
     let binding = if is_stale {
         Binding::StaleData
-    } else if is_infeasible(definition, outlooks, &standings, &pool) {
+    } else if is_infeasible(definition, outlooks, &standings) {
         Binding::Infeasible
     } else if is_poor {
         Binding::PoorRoi
     } else if money != Binding::None {
         money
     } else {
-        reason(definition, &offers, &standings, best, multiplier)
+        reason(definition, &offers, &standings, best, multiplier, purse)
     };
     let action = if is_stale || is_poor || binding == Binding::Infeasible {
         Action::Fallback
@@ -127,26 +125,21 @@ pub fn decide(
 }
 
 /// Returns whether the goal is out of reach of the least bids, as far as data can say.
-fn is_infeasible(
-    definition: &Definition,
-    outlooks: &[Outlook],
-    standings: &[Standing],
-    pool: &Pool,
-) -> bool {
+fn is_infeasible(definition: &Definition, outlooks: &[Outlook], standings: &[Standing]) -> bool {
     let cvrs: Vec<Option<f64>> = outlooks
         .iter()
         .zip(standings)
-        .map(|(outlook, &standing)| (standing != Standing::Thin).then(|| pool.cvr(outlook)))
+        .map(|(outlook, &standing)| (standing != Standing::Thin).then_some(outlook.hoped_cvr))
         .collect();
     feasible::is_min_bid_above_goal(definition, &cvrs)
 }
 
-fn standing(definition: &Definition, offer: &Offer, outlook: &Outlook, pool: &Pool) -> Standing {
+fn standing(definition: &Definition, offer: &Offer, outlook: &Outlook) -> Standing {
     let is_thin = outlook.clicks < THIN_CLICKS || outlook.confidence < THIN_CONFIDENCE;
     let (worth, _) = worth_of(definition);
     if is_thin || outlook.cvr.is_none() {
         Standing::Thin
-    } else if has_worth(definition) && pool.cvr(outlook) * worth < offer.cpc_micros {
+    } else if has_worth(definition) && outlook.hoped_cvr * worth < offer.cpc_micros {
         Standing::Poor
     } else {
         Standing::Good
@@ -160,7 +153,7 @@ fn offers(definition: &Definition, outlooks: &[Outlook]) -> Vec<Offer> {
         .iter()
         .map(|outlook| {
             let cpc = finite(outlook.cpc_micros).map(|cpc| cpc.max(0.0));
-            let cvr = finite(outlook.cvr).map(|cvr| cvr.max(0.0));
+            let cvr = finite(outlook.cvr).map(|_| outlook.held_cvr);
             let roi = match (cpc, cvr) {
                 (Some(cpc), Some(cvr)) if value > 0.0 => Some(cvr * value - cpc),
                 _ => None,
@@ -212,6 +205,7 @@ fn reason(
     standings: &[Standing],
     best: Option<usize>,
     multiplier: f64,
+    purse: &Purse,
 ) -> Binding {
     if standings.iter().all(|&standing| standing == Standing::Thin) {
         return Binding::ThinData;
@@ -221,6 +215,8 @@ fn reason(
         .map_or(Binding::None, |offer| offer.bound_by);
     if bound_by != Binding::None {
         bound_by
+    } else if let Some(held_by) = purse.held_by.filter(|_| purse.trust >= 0.5) {
+        held_by
     } else if multiplier < 0.98 || (!has_worth(definition) && multiplier < MOST_WITHOUT_WORTH) {
         Binding::Pacing
     } else if multiplier < MOST_MULTIPLIER {

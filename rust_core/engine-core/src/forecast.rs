@@ -3,6 +3,7 @@
 //! Nothing here but the four operations and square roots, which IEEE 754 defines to the bit: the
 //! same window gives the same forecast on every machine.
 
+use crate::bytes::{Reader, Writer};
 use crate::regression::{Line, Series, fit};
 use crate::window::{Windows, since};
 
@@ -87,31 +88,114 @@ pub fn forecast(
     horizon_ticks: u32,
     unit_micros: u32,
 ) -> Forecast {
-    let sums = windows.sums(slot);
+    let reading = Reading::of(windows, slot, horizon_ticks);
     let due = at_tick.wrapping_add(horizon_ticks);
-    let cpc = fit(&sums, Series::Cpc);
-    let cvr = fit(&sums, Series::Cvr);
-    let clicks = u64::try_from(sums.clicks).unwrap_or(0);
-    let conversions = u64::try_from(sums.milliconversions.total).unwrap_or(0);
-    let rhythm = Rhythm::of(windows, slot, horizon_ticks);
-    let sample_size = credibility(f64::from(sums.weighted), 3.0)
-        * credibility(as_float(clicks), 30.0)
-        * f64::midpoint(1.0, credibility(as_float(conversions) / 1000.0, 10.0));
-    let age = rhythm.freshness(at_tick);
-    let spread = f64::midpoint(agreement(cpc.as_ref()), agreement(cvr.as_ref()));
-    let completeness = rhythm.completeness();
+    let grounds = &reading.grounds;
     Forecast {
-        cpc_micros: cpc.map(|line| line.at(due).scaled(f64::from(unit_micros))),
-        cvr: cvr.map(|line| line.at(due)),
-        confidence: Confidence {
-            value: sample_size * age * spread * completeness,
+        cpc_micros: reading
+            .cpc
+            .map(|line| line.at(due).scaled(f64::from(unit_micros))),
+        cvr: reading.cvr.map(|line| line.at(due)),
+        confidence: grounds.confidence(at_tick),
+        samples: grounds.samples,
+        clicks: grounds.clicks,
+    }
+}
+
+/// A window read once: its lines, and what its confidence rests on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) cpc: Option<Line>,
+    pub(crate) cvr: Option<Line>,
+    pub(crate) grounds: Grounds,
+}
+
+/// What the confidence of a window rests on, but for its age: it stays until a sample comes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Grounds {
+    sample_size: f64,
+    spread: f64,
+    completeness: f64,
+    pub(crate) clicks: u64,
+    pub(crate) samples: u32,
+    /// The time of the newest sample, and from the oldest to it.
+    pub(crate) newest: u32,
+    pub(crate) span: u32,
+    /// The usual time between samples.
+    pub(crate) cadence: u32,
+}
+
+impl Reading {
+    /// Reads a window. A single sample has no cadence: `otherwise` stands in.
+    pub(crate) fn of(windows: &Windows, slot: usize, otherwise: u32) -> Self {
+        let sums = windows.sums(slot);
+        let cpc = fit(&sums, Series::Cpc);
+        let cvr = fit(&sums, Series::Cvr);
+        let clicks = u64::try_from(sums.clicks).unwrap_or(0);
+        let conversions = u64::try_from(sums.milliconversions.total).unwrap_or(0);
+        let rhythm = Rhythm::of(windows, slot, otherwise);
+        let sample_size = credibility(f64::from(sums.weighted), 3.0)
+            * credibility(as_float(clicks), 30.0)
+            * f64::midpoint(1.0, credibility(as_float(conversions) / 1000.0, 10.0));
+        let grounds = Grounds {
             sample_size,
+            spread: f64::midpoint(agreement(cpc.as_ref()), agreement(cvr.as_ref())),
+            completeness: rhythm.completeness(),
+            clicks,
+            samples: rhythm.samples,
+            newest: rhythm.newest,
+            span: rhythm.span,
+            cadence: rhythm.cadence,
+        };
+        Self { cpc, cvr, grounds }
+    }
+}
+
+impl Grounds {
+    /// Returns how far the window can be trusted at a time.
+    pub(crate) fn confidence(&self, at_tick: u32) -> Confidence {
+        let age = self.freshness(at_tick);
+        Confidence {
+            value: self.sample_size * age * self.spread * self.completeness,
+            sample_size: self.sample_size,
             age,
-            spread,
-            completeness,
-        },
-        samples: rhythm.samples,
-        clicks,
+            spread: self.spread,
+            completeness: self.completeness,
+        }
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        for part in [self.sample_size, self.spread, self.completeness] {
+            out.f64(part);
+        }
+        out.u64(self.clicks);
+        for part in [self.samples, self.newest, self.span, self.cadence] {
+            out.u32(part);
+        }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let mut share = || reader.f64().filter(|found| (0.0..=1.0).contains(found));
+        Some(Self {
+            sample_size: share()?,
+            spread: share()?,
+            completeness: share()?,
+            clicks: reader.u64()?,
+            samples: reader.u32()?,
+            newest: reader.u32()?,
+            span: reader.u32()?,
+            cadence: reader.u32().filter(|&cadence| cadence > 0)?,
+        })
+    }
+
+    fn freshness(&self, at_tick: u32) -> f64 {
+        if self.samples == 0 {
+            return 0.0;
+        }
+        // Reports of the future are fresh: the clocks differ.
+        let age = since(at_tick, self.newest).max(0);
+        let missed = (f64::from(age) / f64::from(self.cadence) - 1.0).max(0.0) / 8.0;
+        1.0 / (1.0 + missed * missed)
     }
 }
 
@@ -154,16 +238,6 @@ impl Rhythm {
             }
             .max(1),
         }
-    }
-
-    fn freshness(&self, at_tick: u32) -> f64 {
-        if self.samples == 0 {
-            return 0.0;
-        }
-        // Reports of the future are fresh: the clocks differ.
-        let age = since(at_tick, self.newest).max(0);
-        let missed = (f64::from(age) / f64::from(self.cadence) - 1.0).max(0.0) / 8.0;
-        1.0 / (1.0 + missed * missed)
     }
 
     fn completeness(&self) -> f64 {

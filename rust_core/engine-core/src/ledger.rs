@@ -350,11 +350,13 @@ impl Account {
         }
     }
 
-    /// Takes over a cap from the chain: everything up to it is held to be spent.
+    /// Takes over a cap from the chain: everything up to it is held to be spent, by caps that were
+    /// held and are below it too.
     pub fn take_over(&mut self, cap: Micros) {
         let missing = cap.left_after(self.settled);
         if cap > self.cap {
             self.cap = cap;
+            self.held.retain(|held| held.cap > cap);
             self.settled = self.settled.saturating_add(missing);
             self.passed = self.passed.saturating_add(missing);
         }

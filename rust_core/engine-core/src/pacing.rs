@@ -19,12 +19,16 @@
 //! exp(−3η) to exp(η), and nothing moves without reports, or further into a bound.
 
 use crate::bytes::{Reader, Writer};
+use crate::real::{exp, ln};
 
 /// η: how far one round of full error moves the multiplier, where spend is smooth.
 const STEP: f64 = 0.2;
 /// How many clicks the memory should plan for.
 const CLICKS_REMEMBERED: f64 = 8.0;
 const LONGEST_MEMORY_ROUNDS: f64 = 1800.0;
+/// How far one round moves the multiplier towards a price solved for, as logarithms.
+const MOST_RISE: f64 = 0.22;
+const MOST_FALL: f64 = 0.7;
 /// The multiplier's least: pacing alone never silences a campaign.
 pub const LEAST_MULTIPLIER: f64 = 0.01;
 
@@ -58,6 +62,8 @@ pub struct Evidence {
     pub can_fall: bool,
     /// The highest multiplier that the goal allows.
     pub most: f64,
+    /// How far a price solved for is trusted, 0 to 1: the rest is this rule's.
+    pub trust: f64,
 }
 
 impl Default for Pacing {
@@ -86,8 +92,17 @@ impl Pacing {
         if error > 0.0 && !evidence.can_rise || error < 0.0 && !evidence.can_fall {
             return;
         }
-        let step = STEP * error * (rounds / memory).min(1.0);
+        let step =
+            STEP * error * (rounds / memory).min(1.0) * (1.0 - evidence.trust.clamp(0.0, 1.0));
         self.multiplier = (self.multiplier * exp(step)).clamp(LEAST_MULTIPLIER, evidence.most);
+    }
+
+    /// Moves the multiplier towards a price solved for, by as much as that is trusted: up by at most
+    /// a quarter in a round, down by at most a half.
+    pub fn steer(&mut self, solved: f64, trust: f64, rounds: f64, most: f64) {
+        let away = ln(solved.max(LEAST_MULTIPLIER) / self.multiplier.max(LEAST_MULTIPLIER));
+        let step = away.clamp(-MOST_FALL * rounds, MOST_RISE * rounds) * trust.clamp(0.0, 1.0);
+        self.multiplier = (self.multiplier * exp(step)).clamp(LEAST_MULTIPLIER, most);
     }
 
     /// Moves the multiplier towards 1, where there is nothing to go by.
@@ -108,26 +123,5 @@ impl Pacing {
             planned: amount()?,
             spent: amount()?,
         })
-    }
-}
-
-/// Returns e^x for |x| ≤ 1. Of the standard library's exp neither the digits nor their sameness on
-/// all machines is promised, and decisions must be the same to the bit: so a Taylor series, whose
-/// 18 terms leave less than 1e-15.
-fn exp(x: f64) -> f64 {
-    let terms = (1..=18).rev().map(f64::from);
-    terms.fold(1.0, |sum, term| 1.0 + x / term * sum)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exp_is_right_to_the_last_digits() {
-        for step in -60..=20 {
-            let x = f64::from(step) / 100.0;
-            assert!((exp(x) / x.exp() - 1.0).abs() < 1e-15, "{x}");
-        }
     }
 }

@@ -14,6 +14,8 @@ const STALE_ROUNDS: f64 = 15.0;
 const SILENT_ROUNDS: f64 = 3.0;
 /// Allotments reach this many rounds beyond the next report: it is on its way while more is spent.
 const ROUNDS_AHEAD: f64 = 2.0;
+/// But in a short flight no further than this part of it: all of it might be spent at once.
+const PART_AHEAD: f64 = 0.1;
 
 /// The time of a round, and what follows from it.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +38,7 @@ impl Now {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     /// In one round: what is left, spread over the rounds that are left.
-    a_round: f64,
+    pub(crate) a_round: f64,
     /// 1 % of the budget's share of a round.
     floor: f64,
     /// By now, had the flight's plan been kept from its beginning.
@@ -44,6 +46,7 @@ pub(crate) struct Plan {
     /// A round's share of the whole budget.
     share: f64,
     left: f64,
+    flight_rounds: f64,
 }
 
 #[allow(clippy::cast_precision_loss)] // money and times are at most 2^53 here
@@ -73,6 +76,7 @@ impl Plan {
             due: budget * (passed_ms / flight_ms).clamp(0.0, 1.0),
             share,
             left,
+            flight_rounds: flight_ms / now.interval_ms,
         }
     }
 
@@ -90,7 +94,10 @@ impl Plan {
         } else {
             Micros(definition.daily_cap_micros).left_after(today.saturating_add(reserved))
         };
-        let ahead = (ROUNDS_AHEAD + every_rounds).max(now.rounds);
+        let least = 1.0 + every_rounds;
+        let ahead = (ROUNDS_AHEAD + every_rounds)
+            .min((PART_AHEAD * self.flight_rounds).max(least))
+            .max(now.rounds);
         let most = if definition.strategy == Strategy::EvenPacing {
             1.2
         } else {
@@ -106,7 +113,13 @@ impl Plan {
             room: room.min(day_room),
             is_day_bound: day_room < room,
             wanted,
+            is_planned: is_due,
             is_due,
+            trust: 0.0,
+            ahead,
+            most: f64::INFINITY,
+            left: self.left,
+            held_by: None,
         }
     }
 }
@@ -131,6 +144,12 @@ impl Campaign {
         silent > STALE_ROUNDS.max(4.0 * self.rhythm.every_rounds)
     }
 
+    /// Returns whether no report came for so long that it says that nothing was spent.
+    pub(crate) fn is_silent(&self, now: &Now) -> bool {
+        let rhythm = &self.rhythm;
+        now.rounds_since(rhythm.heard_at_ms) >= SILENT_ROUNDS.max(2.0 * rhythm.every_rounds)
+    }
+
     /// Moves the multiplier, where there are reports, or where none came for so long that it says
     /// that nothing was spent.
     #[allow(clippy::cast_precision_loss)]
@@ -141,10 +160,10 @@ impl Campaign {
         is_heard: bool,
         (settled, reserved): (Micros, Micros),
         click_micros: f64,
+        trust: f64,
     ) {
+        let is_silent = self.is_silent(now);
         let rhythm = &mut self.rhythm;
-        let is_silent =
-            now.rounds_since(rhythm.heard_at_ms) >= SILENT_ROUNDS.max(2.0 * rhythm.every_rounds);
         if (is_heard || is_silent) && rhythm.rounds > 0.0 {
             let spent = settled.saturating_sub(rhythm.settled);
             let is_cap_used = spent > Micros::ZERO
@@ -160,6 +179,7 @@ impl Campaign {
                 can_rise: rhythm.can_rise,
                 can_fall: rhythm.can_fall,
                 most: most_multiplier(&self.definition),
+                trust,
             });
             (rhythm.planned, rhythm.rounds, rhythm.settled) = (0.0, 0.0, settled);
         }

@@ -4,17 +4,24 @@
 //! cost is proportional to the campaigns: each series' forecast comes from its window's sums.
 
 use crate::account;
+use crate::bid::most_multiplier;
 use crate::book::Book;
 use crate::bytes::Writer;
-use crate::campaign::{Campaign, Told};
+use crate::campaign::{Campaign, Series, Told};
 use crate::decide;
 use crate::definition::{Definition, MOST_MICROS};
 use crate::error::CoreError;
 use crate::guard;
 use crate::money::Micros;
+use crate::outlook::condition::Condition;
 use crate::plan::{Now, Plan, click_micros, reason_to_hold};
+use crate::price::{Money, View};
+use crate::shadow::solve;
 use crate::verdict::{Action, Binding, Outlook, Verdict};
+use crate::watch::Seen;
 use crate::window::since;
+use crate::worth::Rates;
+use std::ops::Range;
 
 /// Bytes of a campaign's decision.
 pub const DECISION_BYTES: usize = 48;
@@ -27,6 +34,9 @@ const MOST_ROUNDS: f64 = 30.0;
 const FUTURE_MS: u32 = 600_000;
 /// A change of a bid below this part of it is not worth reporting.
 const RESOLUTION: f64 = 0.001;
+
+/// From here on a price of money is rather trusted than not.
+const HALF_TRUST: f64 = 0.5;
 
 /// The decisions of one round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,17 +100,20 @@ impl Book {
                 totals.0.saturating_add(settled),
                 totals.1.saturating_add(reserved),
             );
+            let stopped = self.stopped(campaign);
             let is_changed = self.tell(campaign, &verdict, settled, reserved);
             let first = series.bytes.len() / SERIES_DECISION_BYTES;
+            self.write_offers(&mut series, campaign, &verdict);
+            self.write_stopped(&mut series, &stopped);
+            let rows = first..series.bytes.len() / SERIES_DECISION_BYTES;
             write_decision(
                 &mut decisions,
                 campaign,
                 &verdict,
                 (settled, reserved),
-                first,
+                rows,
                 is_changed,
             );
-            self.write_offers(&mut series, campaign, &verdict);
         }
         self.campaigns = campaigns;
         self.decided_at_ms = Some(at_ms);
@@ -146,7 +159,7 @@ impl Book {
         is_heard: bool,
         room: Option<Micros>,
     ) -> Verdict {
-        let outlooks: Vec<Outlook> = campaign
+        let mut outlooks: Vec<Outlook> = campaign
             .series
             .iter()
             .map(|&slot| self.outlook(&campaign.definition, slot, now.at_ms))
@@ -170,6 +183,11 @@ impl Book {
             .or_else(|| is_broke.then_some(Binding::AccountCap));
         if let Some(binding) = holds {
             campaign.rhythm.is_bidding = false;
+            campaign.solved = None;
+            let even = Plan::new(&campaign.definition, now, settled, today, day_ends);
+            let money = self.money(campaign, settled, today, day_ends, &even);
+            let view = campaign.view(&self.series, now, &money);
+            look(&mut outlooks, &view, campaign.pacing.multiplier, 0.0);
             let verdict = decide::hold(&campaign.definition, &outlooks, binding);
             self.apply(campaign, &verdict, settled, now.at_ms);
             return verdict;
@@ -177,18 +195,41 @@ impl Book {
         let plan = Plan::new(&campaign.definition, now, settled, today, day_ends);
         campaign.follow_reports(now, is_heard, settled);
         let is_stale = campaign.is_stale(now);
+        let money = self.money(campaign, settled, today, day_ends, &plan);
+        let view = campaign.view(&self.series, now, &money);
+        let trust = if is_stale { 0.0 } else { view.trust };
         if is_stale {
+            campaign.solved = None;
             campaign.pacing.relax();
         } else {
             let click = click_micros(&campaign.definition, &outlooks);
-            campaign.pace(&plan, now, is_heard, (settled, open), click);
+            campaign.pace(&plan, now, is_heard, (settled, open), click, trust);
+            if is_heard || campaign.is_silent(now) || campaign.solved.is_none() {
+                campaign.solved = Some(solve(&view.lanes, &view.terms));
+            }
+            if let Some(solved) = campaign.solved {
+                let most = most_multiplier(&campaign.definition);
+                let pacing = &mut campaign.pacing;
+                pacing.steer(solved.multiplier, trust, now.rounds, most);
+            }
         }
+        let multiplier = campaign.pacing.multiplier;
+        look(&mut outlooks, &view, multiplier, view.traffic);
         let definition = &campaign.definition;
         let every_rounds = campaign.rhythm.every_rounds;
         let mut purse = plan.purse(definition, now, (settled, reserved), today, every_rounds);
         let is_account_bound = room.is_some_and(|room| room < purse.room);
         purse.room = room.map_or(purse.room, |room| room.min(purse.room));
-        let multiplier = campaign.pacing.multiplier;
+        purse.trust = trust;
+        let limit = view.limit(definition, purse.ahead);
+        purse.most = limit.most;
+        if trust >= HALF_TRUST {
+            purse.is_due = limit.is_due;
+        }
+        purse.held_by = campaign
+            .solved
+            .and_then(|solved| solved.held_by)
+            .map(|held_by| held_by.binding(definition));
         let mut verdict = decide::decide(definition, &outlooks, multiplier, &purse, is_stale);
         verdict.binding = account::reason(verdict.binding, is_account_bound);
         self.apply(campaign, &verdict, settled, now.at_ms);
@@ -211,18 +252,22 @@ impl Book {
             };
         }
         let day_tick = self.tick(day_began);
+        self.learn(campaign, now);
+        let mut is_changed: Vec<bool> = Vec::with_capacity(campaign.series.len());
         let future = FUTURE_MS / self.tick_ms;
         for slot in campaign.slots() {
-            self.windows.expire(slot, now.tick);
+            let mut is_emptied = self.windows.expire(slot, now.tick);
             let newest = self.windows.newest_tick(slot);
             if newest.is_some_and(|newest| i64::from(since(newest, now.tick)) > i64::from(future)) {
                 self.windows.clear(slot);
+                is_emptied = true;
             }
             let oldest = self.windows.oldest_tick(slot);
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
             series.forget_receipts_before(oldest);
+            is_changed.push(series.is_heard || is_emptied);
             is_heard |= std::mem::take(&mut series.is_heard);
             let settled = series.account.settled;
             #[allow(clippy::cast_precision_loss)]
@@ -244,7 +289,72 @@ impl Book {
                 .account
                 .date_held(now.at_ms, i64::from(self.interval_ms));
         }
+        self.foresee(campaign, now, &is_changed);
         is_heard
+    }
+
+    /// Learns from what was heard since the round before.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    fn learn(&mut self, campaign: &mut Campaign, now: &Now) {
+        let definition = &campaign.definition;
+        let mut seen = Seen {
+            at_ms: now.at_ms,
+            interval_ms: now.interval_ms,
+            rounds: now.rounds,
+            heard_ms: None,
+            every_rounds: campaign.rhythm.every_rounds,
+            traffic: campaign.traffic.profile().at(now.at_ms),
+            flight_ms: (definition.ends_at_ms - definition.starts_at_ms).max(1) as f64,
+        };
+        // What the campaign's series have together is only asked for where one of them has news.
+        let mut rates: Option<Rates> = None;
+        for index in 0..campaign.series.len() + campaign.dropped.len() {
+            let Some(slot) = campaign.slots().nth(index) else {
+                continue;
+            };
+            let newest = self.windows.newest_tick(slot);
+            let Some(series) = self.series.get_mut(slot) else {
+                continue;
+            };
+            seen.heard_ms = newest
+                .filter(|_| series.is_heard)
+                .map(|newest| f64::from(since(now.tick, newest).max(0)) * f64::from(self.tick_ms));
+            let lag_ms = series.watch.lag_ms as i64;
+            let Some(ended) = series.watch.count(&series.account, &seen) else {
+                continue;
+            };
+            let rates = *rates.get_or_insert_with(|| campaign.rates(&self.series).0);
+            let Some(series) = self.series.get_mut(slot) else {
+                continue;
+            };
+            let taught = series.watch.learn(&series.account, &seen, ended, &rates);
+            campaign.delays.learn(&taught.likely);
+            if taught.usual > 0.0 {
+                let at_ms = now.at_ms - lag_ms;
+                campaign.traffic.learn(at_ms, taught.clicks, taught.usual);
+            }
+        }
+    }
+
+    pub(crate) fn money(
+        &self,
+        campaign: &Campaign,
+        settled: Micros,
+        today: Micros,
+        day_ends: i64,
+        plan: &Plan,
+    ) -> Money {
+        let dropped = campaign.dropped.iter();
+        let dropped = dropped.filter_map(|&slot| self.series.get(slot));
+        Money {
+            settled,
+            lost: dropped.fold(Micros::ZERO, |sum, series| {
+                sum.saturating_add(series.account.reserved())
+            }),
+            today,
+            day_ends,
+            a_round: plan.a_round,
+        }
     }
 
     pub(crate) fn day(&self, calendar: u32, at_ms: i64) -> (i64, i64) {
@@ -261,16 +371,16 @@ impl Book {
 
     #[allow(clippy::cast_precision_loss)]
     fn outlook(&self, definition: &Definition, slot: usize, at_ms: i64) -> Outlook {
-        let forecast = self.forecast_slot(slot, at_ms);
+        let glance = self.glance(slot, at_ms);
         let series = self.series.get(slot);
         let account = series
             .map(|series| series.account.clone())
             .unwrap_or_default();
         Outlook {
-            cpc_micros: forecast.clamped_cpc_micros().map(|estimate| estimate.value),
-            cvr: forecast.clamped_cvr().map(|estimate| estimate.value),
-            confidence: forecast.confidence.value,
-            clicks: forecast.clicks,
+            cpc_micros: glance.cpc_micros,
+            cvr: glance.cvr,
+            confidence: glance.confidence,
+            clicks: glance.clicks,
             all_clicks: account.clicks,
             all_conversions: account.milliconversions as f64 / 1000.0,
             all_impressions: account.impressions,
@@ -282,6 +392,10 @@ impl Book {
             last_bid: series.map_or(0, |series| series.bid_micros),
             day_bid: series.map_or(0, |series| series.trail.day_bid),
             is_bid_held: series.is_some_and(|series| series.trail.is_held(definition, at_ms)),
+            held_cvr: 0.0,
+            hoped_cvr: 0.0,
+            unit_bid: 0.0,
+            planned: 0.0,
         }
     }
 
@@ -304,6 +418,12 @@ impl Book {
             let before = series.bid_micros;
             series.trail.note(before, offer.bid_micros, at_ms);
             series.bid_micros = offer.bid_micros;
+            series.watch.note_bid(at_ms, offer.bid_micros);
+        }
+        for &slot in &campaign.dropped {
+            if let Some(series) = self.series.get_mut(slot) {
+                series.account.allot(Micros::ZERO, Micros::ZERO, frames);
+            }
         }
         let rhythm = &mut campaign.rhythm;
         (rhythm.can_rise, rhythm.can_fall) = (can_rise, can_fall);
@@ -329,22 +449,45 @@ impl Book {
             reserved,
         );
         let mut is_changed = campaign.told != Some(told);
-        for &slot in &campaign.series {
-            let Some(series) = self.series.get(slot) else {
-                continue;
-            };
+        for series in campaign.slots().filter_map(|slot| self.series.get(slot)) {
             let (bid, cap) = series.told;
             is_changed |= cap != series.account.cap || is_beyond_resolution(bid, series.bid_micros);
         }
         if is_changed {
             campaign.told = Some(told);
-            for &slot in &campaign.series {
+            for slot in campaign.slots() {
                 if let Some(series) = self.series.get_mut(slot) {
                     series.told = (series.bid_micros, series.account.cap);
                 }
             }
         }
         is_changed
+    }
+
+    /// Returns the slots of platforms that the campaign has dropped and that have to be told so, or may
+    /// yet have to be told again: what they may spend by a cap given before is not proven over.
+    fn stopped(&self, campaign: &Campaign) -> Vec<usize> {
+        let is_owed = |series: &Series| {
+            series.account.reserved() > Micros::ZERO || series.told != (0, series.account.cap)
+        };
+        let dropped = campaign.dropped.iter().copied();
+        dropped
+            .filter(|&slot| self.series.get(slot).is_some_and(is_owed))
+            .collect()
+    }
+
+    fn write_stopped(&self, out: &mut Writer, stopped: &[usize]) {
+        for series in stopped.iter().filter_map(|&slot| self.series.get(slot)) {
+            out.u64(series.key);
+            out.i64(0);
+            out.i64(series.account.cap.0);
+            for _ in 0..3 {
+                out.f64(f64::NAN); // nothing is forecast for it
+            }
+            out.f64(0.0);
+            out.u8(Binding::Dropped as u8);
+            out.put(&[0; 7]);
+        }
     }
 
     fn write_offers(&self, out: &mut Writer, campaign: &Campaign, verdict: &Verdict) {
@@ -358,8 +501,20 @@ impl Book {
             out.f64(offer.roi_micros);
             out.f64(offer.confidence);
             out.u8(offer.bound_by as u8);
-            out.put(&[0; 7]);
+            out.u8(series.map_or(Condition::Thin, Series::condition) as u8);
+            out.put(&[0; 6]);
         }
+    }
+}
+
+/// Writes what the price of money says of each platform into what is known of it.
+fn look(outlooks: &mut [Outlook], view: &View, multiplier: f64, traffic: f64) {
+    let spends = view.spends(multiplier);
+    let parts = view.unit_bids().zip(&view.held).zip(spends);
+    for (outlook, ((unit_bid, held), spend)) in outlooks.iter_mut().zip(parts) {
+        outlook.unit_bid = unit_bid;
+        (outlook.held_cvr, outlook.hoped_cvr) = (held.mean, held.hoped);
+        outlook.planned = spend * traffic;
     }
 }
 
@@ -380,15 +535,15 @@ fn write_decision(
     campaign: &Campaign,
     verdict: &Verdict,
     (settled, reserved): (Micros, Micros),
-    first: usize,
+    rows: Range<usize>,
     is_changed: bool,
 ) {
     out.u64(campaign.definition.key);
     out.i64(settled.0);
     out.i64(reserved.0);
     out.f64(campaign.pacing.multiplier);
-    out.count(first);
-    out.u16(u16::try_from(verdict.offers.len()).unwrap_or(u16::MAX));
+    out.count(rows.start);
+    out.u16(u16::try_from(rows.len()).unwrap_or(u16::MAX));
     out.i16(best_index(verdict));
     out.u8(verdict.action as u8);
     out.u8(verdict.binding as u8);

@@ -15,12 +15,17 @@ use crate::error::CoreError;
 use crate::guard::Trail;
 use crate::ledger::{Account, Receipts};
 use crate::money::Micros;
+use crate::outlook::foresight::Foresight;
 use crate::pacing::Pacing;
 use crate::producers::Producers;
+use crate::shadow::{Holds, Solved};
+use crate::traffic::Traffic;
+use crate::watch::Watch;
 use crate::window::Sample;
+use crate::worth::Delays;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"CEBOOK\0\0");
-const VERSION: u32 = 2;
+const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 20;
 const CHECKSUM_BYTES: usize = 8;
 
@@ -284,6 +289,11 @@ impl Book {
         out.f64(series.recent_spend);
         out.i64(series.told.0);
         out.i64(series.told.1.0);
+        series.watch.write(out);
+        out.u8(u8::from(series.foresight.is_some()));
+        if let Some(foresight) = &series.foresight {
+            foresight.write(out);
+        }
         series.receipts.write(out);
         out.count(header.head());
         out.u32(header.reference());
@@ -317,6 +327,11 @@ impl Book {
             settled_before: Micros(reader.i64()?),
             recent_spend: reader.f64().filter(|spend| (0.0..=2e18).contains(spend))?,
             told: (reader.i64()?, Micros(reader.i64()?)),
+            watch: Watch::read(reader)?,
+            foresight: match reader.u8()? {
+                0 => None,
+                _ => Some(Box::new(Foresight::read(reader, key)?)),
+            },
             receipts: Receipts::read(reader, self.windows.capacity())?,
         };
         let (head, reference, count) = (
@@ -358,6 +373,13 @@ impl Campaign {
         out.i16(told.best);
         out.i64(told.settled.0);
         out.i64(told.reserved.0);
+        self.traffic.write(out);
+        self.delays.write(out);
+        let (multiplier, held_by) = self.solved.map_or((0.0, 0), |solved| {
+            (solved.multiplier, 1 + solved.held_by.map_or(0, Holds::code))
+        });
+        out.f64(multiplier);
+        out.u8(held_by);
     }
 
     fn read(&mut self, reader: &mut Reader<'_>) -> Option<()> {
@@ -387,6 +409,21 @@ impl Campaign {
             reserved: Micros(reader.i64()?),
         };
         self.told = is_told.then_some(told);
+        self.traffic = Traffic::read(reader)?;
+        self.delays = Delays::read(reader)?;
+        let multiplier = reader.f64().filter(|found| (0.0..=1e6).contains(found))?;
+        let held_by = reader.u8()?;
+        self.solved = match held_by {
+            0 => None,
+            1 => Some(Solved {
+                multiplier,
+                held_by: None,
+            }),
+            code => Some(Solved {
+                multiplier,
+                held_by: Some(Holds::of(code - 1)?),
+            }),
+        };
         Some(())
     }
 }

@@ -44,6 +44,7 @@ pub enum Binding {
     Halted,
     DailyChange,
     Infeasible,
+    Dropped,
 }
 
 impl Binding {
@@ -58,7 +59,7 @@ impl Binding {
 }
 
 /// Names of bindings by code.
-pub const BINDINGS: [&str; 24] = [
+pub const BINDINGS: [&str; 25] = [
     "NONE",
     "NOT_ACTIVE",
     "NOT_STARTED",
@@ -83,6 +84,7 @@ pub const BINDINGS: [&str; 24] = [
     "HALTED",
     "DAILY_CHANGE",
     "INFEASIBLE",
+    "DROPPED",
 ];
 
 /// What is known of one platform when a round is decided.
@@ -112,6 +114,13 @@ pub struct Outlook {
     pub day_bid: i64,
     /// Whether the bid in force is younger than the hold time.
     pub is_bid_held: bool,
+    /// Conversions per click as they are held to be, and one standard deviation above.
+    pub held_cvr: f64,
+    pub hoped_cvr: f64,
+    /// The bid at a multiplier of 1, before bounds.
+    pub unit_bid: f64,
+    /// What it is expected to spend in the next round, in micros.
+    pub planned: f64,
 }
 
 /// The money that a round may hand out.
@@ -124,8 +133,20 @@ pub struct Purse {
     pub is_day_bound: bool,
     /// What the plan would have reserved by now for the rounds until the next report.
     pub wanted: f64,
-    /// Whether the plan wants anything; else `wanted` is a probe.
+    /// Whether the even plan wants anything; else `wanted` is a probe.
+    pub is_planned: bool,
+    /// Whether what is believed wants anything: the even plan, or the price of money where trusted.
     pub is_due: bool,
+    /// How far the price of money is trusted, 0 to 1.
+    pub trust: f64,
+    /// Rounds that allotments are for.
+    pub ahead: f64,
+    /// The most to have reserved for them, but for a few clicks on each platform.
+    pub most: f64,
+    /// Of the budget.
+    pub left: f64,
+    /// What holds the price of money down.
+    pub held_by: Option<Binding>,
 }
 
 /// What is said to one platform.

@@ -126,7 +126,7 @@ proptest! {
                 prop_assert!(decided.settled + decided.reserved <= daily_cap, "{decided:?}");
             }
             for ((told, spent), wish) in decided.series.iter().zip(&mut spent).zip([first, second]) {
-                let sold = wish.min(told.cap - *spent);
+                let sold = wish.min((told.cap - *spent).max(0));
                 *spent += sold;
                 held.push(Report {
                     series: told.key, tick: common::tick(at_ms), clicks: 5,
@@ -234,6 +234,48 @@ fn a_series_that_is_dropped_stays_in_the_ledger_and_comes_back_with_it() {
 }
 
 #[test]
+fn a_platform_that_is_dropped_is_told_to_stop_until_its_cap_is_proven_over() {
+    let mut book = Book::new(8, 1, 2000).unwrap();
+    let both = Wanted {
+        platforms: 2,
+        ..Wanted::new(1)
+    };
+    let one = Wanted {
+        platforms: 1,
+        ..both.clone()
+    };
+    put(&mut book, std::slice::from_ref(&both));
+    let before = read(&book.decide(START_MS).unwrap()).remove(0);
+    assert!(before.series[1].cap > 0);
+    put(&mut book, std::slice::from_ref(&one));
+    let mut at_ms = START_MS;
+    let mut told = Vec::new();
+    for round in 1..12_u64 {
+        at_ms += INTERVAL_MS;
+        let quiet = Report {
+            series: both.series_key(2),
+            tick: common::tick(at_ms - 10),
+            clicks: 0,
+            milliconversions: 0,
+            spend: 0,
+            impressions: 1,
+        };
+        book.ingest(&frame(round, &[quiet])).unwrap();
+        let after = read(&book.decide(at_ms).unwrap()).remove(0);
+        told.push(
+            after
+                .series
+                .get(1)
+                .map(|dropped| (dropped.bid, dropped.cap)),
+        );
+    }
+    assert_eq!(told[0], Some((0, 0)), "told at once");
+    assert_eq!(told[10], None, "and no more once reports have proven it");
+    let again = Book::restore(&book.snapshot()).unwrap();
+    assert_eq!(again.ledger(), book.ledger());
+}
+
+#[test]
 fn what_the_chain_has_recorded_is_held_to_be_spent() {
     let mut book = Book::new(8, 1, 2000).unwrap();
     let wanted = Wanted {
@@ -281,7 +323,11 @@ fn a_daily_cap_holds_until_midnight_and_not_longer() {
         at_ms += INTERVAL_MS;
         let mut reports = Vec::new();
         for (told, spent) in decided.series.iter().zip(&mut spent) {
-            let sold = if told.bid > 0 { told.cap - *spent } else { 0 };
+            let sold = if told.bid > 0 {
+                (told.cap - *spent).max(0)
+            } else {
+                0
+            };
             *spent += sold;
             reports.push(Report {
                 series: told.key,

@@ -19,7 +19,13 @@ use engine_core::window::{Sample, Windows};
 use oracle::{Dice, Exact, Report, to_float};
 use proptest::prelude::*;
 
-const METHODS: [Method; 4] = [Method::Level, Method::Line, Method::Average, Method::Season];
+const METHODS: [Method; 5] = [
+    Method::Level,
+    Method::Line,
+    Method::Average,
+    Method::Season,
+    Method::Model,
+];
 
 /// Returns a number from −1 to 1, triangular.
 fn noise(dice: &mut Dice) -> f64 {
@@ -39,7 +45,7 @@ impl Beside {
         windows.add();
         Self {
             windows,
-            choice: Choice::new(judge),
+            choice: Choice::new(judge, Method::Level),
             tick: 0,
         }
     }
@@ -63,7 +69,7 @@ impl Beside {
         self.choice.prepare(&Candidates {
             level: Some(line.mean()),
             line: Some(line.at(self.tick + 2000).value),
-            season: None,
+            ..Candidates::default()
         });
     }
 }
@@ -109,7 +115,7 @@ fn methods_of_equal_worth_are_not_swapped_back_and_forth() {
 
 #[test]
 fn the_season_is_used_where_hours_are_known_and_left_where_they_are_not() {
-    let mut choice = Choice::new(Judge::Absolute);
+    let mut choice = Choice::new(Judge::Absolute, Method::Level);
     let wave = |step: u32| if step % 24 < 12 { 1.0 } else { 3.0 };
     for step in 0..200 {
         choice.observe(wave(step), 10.0);
@@ -117,6 +123,7 @@ fn the_season_is_used_where_hours_are_known_and_left_where_they_are_not() {
             level: Some(2.0),
             line: Some(2.0),
             season: Some(wave(step + 1)),
+            model: None,
         });
     }
     let chosen = choice.predict().unwrap();
@@ -191,7 +198,7 @@ fn its_interval_holds_19_of_20_samples_of_the_usual_weight() {
 
 #[test]
 fn it_is_small_and_prepared_anew_as_often_as_one_likes() {
-    assert!(size_of::<Choice>() <= 160);
+    assert!(size_of::<Choice>() <= 192);
     let (mut dice, mut beside) = (Dice(6), Beside::new(Judge::Absolute));
     for _ in 0..100 {
         beside.sample(Series::Cpc, 50, 200_000 + dice.count(9000));
@@ -201,6 +208,7 @@ fn it_is_small_and_prepared_anew_as_often_as_one_likes() {
         level: Some(1.0),
         line: Some(2.0),
         season: Some(3.0),
+        model: Some(4.0),
     };
     beside.choice.prepare(&candidates);
     let once = beside.choice;
@@ -252,9 +260,9 @@ proptest! {
 
     #[test]
     fn losses_equal_the_recount(seed in any::<u64>()) {
-        let (mut dice, mut choice) = (Dice(seed), Choice::new(Judge::Absolute));
-        let mut errors: [Vec<(f64, f64)>; 4] = Default::default();
-        let mut said: [Option<f64>; 4] = [None; 4];
+        let (mut dice, mut choice) = (Dice(seed), Choice::new(Judge::Absolute, Method::Level));
+        let mut errors: [Vec<(f64, f64)>; 5] = Default::default();
+        let mut said: [Option<f64>; 5] = [None; 5];
         for _ in 0..200 {
             let (actual, weight) = (dice.below(1000) as f64, 1.0 + dice.below(50) as f64);
             for (errors, said) in errors.iter_mut().zip(said) {
@@ -262,16 +270,16 @@ proptest! {
             }
             choice.observe(actual, weight);
             let mut say = || (dice.below(4) > 0).then(|| dice.below(1000) as f64);
-            let candidates = Candidates { level: say(), line: say(), season: say() };
+            let candidates = Candidates { level: say(), line: say(), season: say(), model: say() };
             choice.prepare(&candidates);
-            said = [candidates.level, candidates.line, None, candidates.season];
+            said = [candidates.level, candidates.line, None, candidates.season, candidates.model];
             // The moving average is its own; what it said is seen where it is chosen.
             if let Some(in_use) = METHODS.iter().find(|&&m| choice.relative_loss(m) == Some(1.0)) {
                 if *in_use == Method::Average {
                     continue;
                 }
                 let base = recounted(&errors[*in_use as usize]).unwrap();
-                for method in [Method::Level, Method::Line, Method::Season] {
+                for method in [Method::Level, Method::Line, Method::Season, Method::Model] {
                     let wanted = recounted(&errors[method as usize]).map(|loss| loss / base);
                     let found = choice.relative_loss(method);
                     prop_assert_eq!(found.is_some(), wanted.is_some());
@@ -291,11 +299,11 @@ proptest! {
         ),
         squares in any::<bool>(),
     ) {
-        let mut choice = Choice::new(if squares { Judge::Square } else { Judge::Absolute });
+        let mut choice = Choice::new(if squares { Judge::Square } else { Judge::Absolute }, Method::Level);
         for (actual, weight, said, sane) in feed {
             choice.observe(actual.abs(), weight);
             choice.observe(sane, 1.0 + sane);
-            choice.prepare(&Candidates { level: said, line: Some(actual), season: Some(sane) });
+            choice.prepare(&Candidates { level: said, line: Some(actual), season: Some(sane), model: said });
             let chosen = choice.predict().unwrap();
             prop_assert!(chosen.value.is_finite() && chosen.value >= 0.0);
             prop_assert!(0.0 <= chosen.low && chosen.low <= chosen.value);

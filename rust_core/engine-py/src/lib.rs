@@ -8,6 +8,8 @@ mod outlook;
 mod planner;
 mod window;
 
+use engine_core::outlook::choice::METHOD_NAMES;
+use engine_core::outlook::condition::CONDITIONS;
 use engine_core::verdict::{ACTIONS, BINDINGS};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -25,9 +27,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_profile", profile)?;
     module.add("ACTIONS", PyTuple::new(py, ACTIONS)?)?;
     module.add("BINDINGS", PyTuple::new(py, BINDINGS)?)?;
+    module.add("CONDITIONS", PyTuple::new(py, CONDITIONS)?)?;
+    module.add("METHODS", PyTuple::new(py, METHOD_NAMES)?)?;
     module.add("CoreError", py.get_type::<errors::CoreError>())?;
     module.add_class::<forecast::Estimate>()?;
     module.add_class::<forecast::Forecast>()?;
+    module.add_class::<forecast::WindowForecast>()?;
     module.add_class::<book::Ingested>()?;
     module.add_class::<book::Round>()?;
     module.add_class::<book::Book>()?;
@@ -36,6 +41,5 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<planner::History>()?;
     module.add_class::<planner::Plan>()?;
     module.add_class::<planner::Planner>()?;
-    module.add_class::<planner::ResponseCurve>()?;
     module.add_class::<window::Window>()
 }

@@ -322,19 +322,6 @@ impl Planner {
             .map_err(refused)
     }
 
-    fn set_response(
-        &self,
-        py: Python<'_>,
-        platform: usize,
-        curve: Option<&ResponseCurve>,
-    ) -> PyResult<()> {
-        let set = || {
-            let landscape = curve.map(|curve| locked(&curve.0).landscape());
-            locked(&self.0).set_landscape(platform, landscape)
-        };
-        py.detach(set).map_err(refused)
-    }
-
     fn set_budget(&self, py: Python<'_>, budget_micros: i64) -> PyResult<()> {
         py.detach(|| locked(&self.0).set_budget(Micros(budget_micros)))
             .map_err(refused)
@@ -359,59 +346,5 @@ impl Planner {
     #[getter]
     fn platforms(&self, py: Python<'_>) -> usize {
         py.detach(|| locked(&self.0).platforms())
-    }
-}
-
-/// What bids bring and cost where only aggregates are seen.
-#[pyclass(frozen, module = "engine._core")]
-pub(crate) struct ResponseCurve(Mutex<core::ResponseCurve>);
-
-#[pymethods]
-impl ResponseCurve {
-    #[new]
-    #[pyo3(signature = (
-        *, bid, click_rate, cpc, click_slope = 1.0, cpc_slope = 0.8, weight = 10.0
-    ))]
-    fn new(
-        bid: f64,
-        click_rate: f64,
-        cpc: f64,
-        click_slope: f64,
-        cpc_slope: f64,
-        weight: f64,
-    ) -> PyResult<Self> {
-        let prior = core::ResponsePrior {
-            bid,
-            click_rate,
-            cpc,
-            click_slope,
-            cpc_slope,
-            weight,
-        };
-        let curve = core::ResponseCurve::new(&prior);
-        curve.map(|curve| Self(Mutex::new(curve))).map_err(refused)
-    }
-
-    fn observe(&self, bid: f64, opportunities: f64, clicks: f64, spend: f64) -> PyResult<()> {
-        locked(&self.0)
-            .observe(bid, opportunities, clicks, spend)
-            .map_err(refused)
-    }
-
-    fn click_rate(&self, bid: f64) -> f64 {
-        locked(&self.0).click_rate(bid)
-    }
-
-    fn cpc(&self, bid: f64) -> f64 {
-        locked(&self.0).cpc(bid)
-    }
-
-    fn uncertainty(&self, bid: f64) -> (f64, f64) {
-        locked(&self.0).uncertainty(bid)
-    }
-
-    fn landscape<'py>(&self, py: Python<'py>) -> (Bound<'py, PyBytes>, Bound<'py, PyBytes>) {
-        let landscape = locked(&self.0).landscape();
-        (bytes(py, landscape.exposure()), bytes(py, landscape.cost()))
     }
 }

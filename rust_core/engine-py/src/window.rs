@@ -1,7 +1,7 @@
 //! One window on its own.
 
 use crate::errors::refused;
-use crate::forecast::Forecast;
+use crate::forecast::WindowForecast;
 use engine_core::error::CoreError as Refused;
 use engine_core::forecast::forecast;
 use engine_core::window::{Header, Pushed, Sample, Windows};
@@ -84,9 +84,9 @@ impl Window {
     }
 
     /// Forecasts the instant itself, with spend in units worth one micro.
-    fn forecast(&self, at_ms: i64) -> Forecast {
+    fn forecast(&self, at_ms: i64) -> WindowForecast {
         let tick = self.tick(at_ms);
-        Forecast::new(
+        WindowForecast::new(
             &self.with(|windows| forecast(windows, SLOT, tick, 0, 1)),
             self.tick_ms,
         )

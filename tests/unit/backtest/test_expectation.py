@@ -6,6 +6,25 @@ import msgspec
 import pytest
 
 from engine.backtest.expectation import Expectation, Outlook, expect
+from engine.domain.decision import Condition
+from engine.domain.prospect import Prospect, Rate, Trust
+
+
+def prospect(conversions: float, cvr: float) -> Prospect:
+    return Prospect(
+        platform="google",
+        cpc_micros=Rate(500_000.0, 400_000.0, 600_000.0, "level"),
+        cvr=Rate(cvr, 0.9 * cvr, 1.1 * cvr, "model"),
+        reported_cvr=None,
+        raw_cvr=None,
+        clicks_an_hour=None,
+        condition=Condition.NORMAL,
+        confidence=Trust(0.8, 0.9, 1.0, 0.9, 1.0),
+        samples=64,
+        clicks=4_800,
+        conversions=conversions,
+    )
+
 
 GOOD = Outlook(
     platform="google",
@@ -14,12 +33,11 @@ GOOD = Outlook(
     spend_micros=2_400_000_000,
     seconds=86_400.0,
     traffic_spread=0.1,
-    cpc_micros=500_000.0,
-    cpc_low_micros=400_000.0,
-    cpc_high_micros=600_000.0,
-    confidence=0.8,
+    prospect=prospect(240.0, 0.05),
 )
-DEAR = msgspec.structs.replace(GOOD, platform="meta", conversions=60.0)
+DEAR = msgspec.structs.replace(
+    GOOD, platform="meta", conversions=60.0, prospect=prospect(60.0, 0.0125)
+)
 
 
 def expected(budget: float, *outlooks: Outlook, days: float = 1.0) -> Expectation:
@@ -53,7 +71,12 @@ def test_money_goes_first_where_it_brings_most() -> None:
 
 def test_fewer_conversions_seen_make_the_interval_wider() -> None:
     few = msgspec.structs.replace(
-        GOOD, clicks=480, conversions=24.0, spend_micros=240_000_000, seconds=8_640.0
+        GOOD,
+        clicks=480,
+        conversions=24.0,
+        spend_micros=240_000_000,
+        seconds=8_640.0,
+        prospect=prospect(24.0, 0.05),
     )
     sure, unsure = expected(200, GOOD), expected(200, few)
     won, less_sure = sure.conversions, unsure.conversions

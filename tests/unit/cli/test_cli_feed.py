@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from engine.cli.decisions import decision_line
+from engine.cli.decisions import decision_json, decision_line
+from engine.cli.listing import forecast_words
 from engine.core.frames import decode_frame
-from engine.domain.decision import Action, Binding, Decision, PlatformDecision
+from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.domain.ids import partition_of, series_key
 from engine.messaging import records
 from engine.messaging.ports import Broker, Message
@@ -183,6 +185,26 @@ def test_show_tells_the_newest_decision_and_what_was_spent(engine: "Engine") -> 
     assert "3.00 (1.2%) + 0.50 reserved" in result.out
     assert "r3  spring-shoes  bid" in result.out
     assert json.loads(engine("show", "spring-shoes", "--json").out)["decision"]["round"] == 3
+
+
+def test_show_tells_what_a_decision_went_by_and_marks_thin_data() -> None:
+    known = PlatformDecision("google", 1, 2, 301_200.0, 0.0213, 124_800.0, 0.81)
+    marked = [
+        msgspec.structs.replace(known, condition=condition)
+        for condition in (None, Condition.NORMAL, Condition.THIN, Condition.RISING)
+    ]
+    figures = "CPC 0.3012, CVR 2.13%, ROI a click +0.1248, confidence 0.81"
+    assert [forecast_words(one) for one in marked] == [
+        figures,
+        figures,
+        f"{figures}, thin data",
+        f"{figures}, CPC rising",
+    ]
+    decision = Decision(
+        "a", 1, 1, 2, 1.79e9, Action.BID, Binding.NONE, "google", 1.0, 0, 0, (marked[2],)
+    )
+    assert "(roi +0.12, confidence 0.81, thin data)" in decision_line(decision)
+    assert decision_json(decision)["platforms"][0]["condition"] == "thin"  # type: ignore[index]
 
 
 def test_a_decision_is_one_line_even_where_nothing_is_known() -> None:

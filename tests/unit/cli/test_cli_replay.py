@@ -117,6 +117,12 @@ def test_a_forecast_rises_with_the_budget_and_says_where_the_traffic_ends(
     assert won[3] == won[4]
     said = recorded("forecast", NAME, "--budget", "99000", "--days", "1")
     assert "more money is not expected to bring more" in said.out
+    assert "confidence 0." in said.out
+    assert ": sample size " in said.out
+    assert "the window alone says " in said.out
+    (google, *_) = json.loads(result.out)["forecasts"]
+    assert google["cvr"]["low"] < google["cvr"]["value"] < google["cvr"]["high"]
+    assert google["condition"] in {"normal", "rising", "falling", "volatile", "thin"}
     assert "data are thin" in said.err
 
 

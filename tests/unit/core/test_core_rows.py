@@ -5,7 +5,7 @@ import pytest
 
 from engine import _core
 from engine.core import rows
-from engine.domain.decision import Action, Binding
+from engine.domain.decision import Action, Binding, Condition
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,11 @@ def test_a_row_is_packed_and_as_long_as_the_core_has_it(row: np.dtype[np.void], 
     )
 
 
-def test_the_core_names_actions_and_bindings_by_the_same_codes() -> None:
+def test_the_core_names_actions_bindings_and_conditions_by_the_same_codes() -> None:
     assert tuple(action.name for action in Action) == _core.ACTIONS
     assert tuple(binding.name for binding in Binding) == _core.BINDINGS
+    assert tuple(condition.name for condition in Condition) == _core.CONDITIONS
+    assert [condition.value for condition in Condition] == list(range(len(Condition)))
     assert [action.value for action in Action] == list(range(len(Action)))
     assert [binding.value for binding in Binding] == list(range(len(Binding)))
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from engine.core.book import CoreError
-from engine.core.planner import History, PastCampaign, Plan, Planner, ResponseCurve
+from engine.core.planner import History, PastCampaign, Plan, Planner
 
 ROUNDS = 8
 MILLION = 1_000_000
@@ -131,16 +131,6 @@ def test_the_front_of_spend_and_conversions_rises_and_is_concave() -> None:
     assert (marginal >= plan.shadow_prices[:-1][bought] / 1.11).all()
 
 
-def test_aggregates_are_a_landscape_too() -> None:
-    one = planner(budget_micros=1000 * MILLION, target_micros=MILLION, platforms=2)
-    curve = ResponseCurve(bid=0.5, click_rate=0.02, cpc=0.4)
-    one.set_response(0, curve)
-    one.set_response(1, curve)
-    plan = one.decide(0, [[0.3], [0.6]], counts=[[5000], [5000]])
-    assert plan.bound == "target-cpa"
-    assert 0 < plan.bids[0][0] < plan.bids[1][0]
-
-
 def test_threads_take_turns_at_one_planner() -> None:
     past = history()
     plans: list[Plan] = []
@@ -201,12 +191,10 @@ def with_day(**changes: NDArray[Any]) -> Callable[[], object]:
         (lambda: planner().decide(0, [[0.1]], [[0.1, 0.1]]), "sigmas must be rows of 1 bytes"),
         (lambda: planner().decide(ROUNDS, [[0.1]]), "round must be one of the day, not yet"),
         (lambda: planner().decide(0, []), "platforms must be rows of 1 bytes in all, was 0"),
-        (lambda: planner().set_response(3, None), "slot must be below 1, was 3"),
         (with_day(worths=np.full(8, -1, np.float32)), "worths must be 0 to 1e6, was -1"),
         (with_day(prices=np.zeros((8, 3))), "prices must be 1e-9 to 1e9, was 0"),
         (with_day(bounds=np.arange(ROUNDS, dtype=np.uint32)), "bounds must be"),
         (with_day(bounds=np.zeros(ROUNDS + 1, np.uint32)), "bounds must be rising"),
-        (lambda: ResponseCurve(bid=0.0, click_rate=0.1, cpc=0.1), "bid must be 1e-9 to 1e9"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_value(

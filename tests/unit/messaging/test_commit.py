@@ -1,6 +1,7 @@
 """Compare-and-swap when answers get lost."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from engine.errors import FencedError, MessagingError
 from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.link import UnansweredError
 from engine.messaging.memory import MemoryBroker, MemoryServer
+from support.waiting import wait_until
 
 
 class HastyClock:
@@ -71,14 +73,25 @@ async def test_an_append_that_somebody_overtook_is_fenced_though_its_answer_was_
     assert await records(slow) == [b"take"]
 
 
-async def test_waiting_grows_to_half_a_second_and_no_further() -> None:
+async def test_waiting_grows_to_a_quarter_of_a_second_and_no_further() -> None:
     server, clock = MemoryServer(), HastyClock()
     broker = MemoryBroker(server=server, clock=clock)
     server.lose_requests(50)
     await broker.chain.append(3, b"one", expected=0)
-    assert max(clock.slept) <= 0.5
-    assert min(clock.slept[10:]) >= 0.25
+    assert max(clock.slept) <= 0.25
+    assert min(clock.slept[10:]) >= 0.125
     assert clock.slept[0] <= 0.02
+
+
+async def test_a_broker_that_is_back_is_asked_at_once_however_long_it_was_away() -> None:
+    server, clock = Scripted(["request"] * 20 + ["outage"]), HastyClock()
+    broker = MemoryBroker(server=server, clock=clock)
+    appending = asyncio.ensure_future(broker.chain.append(3, b"one", expected=0))
+    await wait_until(lambda: not server.is_up, what="the outage")
+    asked = len(clock.slept)
+    server.reconnect()
+    assert await appending == 1
+    assert clock.slept[asked] <= 0.02  # it had waited up to a quarter of a second before
 
 
 class StaleLog:
@@ -89,6 +102,9 @@ class StaleLog:
     def __init__(self) -> None:
         self.reads = [Newest(5, b"before", "me"), Newest(6, b"mine", "me")]
         self.stores = 0
+
+    async def reachable(self) -> bool:
+        return False
 
     async def store(self, subject: str, payload: bytes, *, expected: int) -> int:
         self.stores += 1
@@ -122,13 +138,15 @@ class Scripted(MemoryServer):
         super().__init__()
         self.script = script
 
-    def store(self, *args: object, **options: object) -> int:
+    def store_batch(self, *args: Any) -> int:  # noqa: ANN401
         fault = self.script.pop(0) if self.script else "none"
         if fault == "request":
             self.lose_requests()
         if fault == "answer":
             self.lose_answers()
-        return super().store(*args, **options)  # type: ignore[arg-type]
+        if fault == "outage":
+            self.disconnect()
+        return super().store_batch(*args)
 
 
 @given(

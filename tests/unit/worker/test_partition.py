@@ -5,10 +5,11 @@ import itertools
 import pytest
 from structlog.testing import capture_logs
 
-from engine.domain.campaign import Flight
+from engine.domain.campaign import Flight, PlatformBounds
+from engine.domain.decision import Binding
 from engine.domain.lifecycle import State
 from engine.errors import FencedError
-from engine.messaging.records import Keep, Release, Take, decode_record, encode
+from engine.messaging.records import Keep, Release, Take, decisions_of, decode_record, encode
 from support.clock import settle
 from support.definitions import START, names_in
 from support.one_partition import NAME, Fleet, P
@@ -69,6 +70,32 @@ async def test_a_definition_applies_at_the_next_round(fleet: Fleet) -> None:
     assert before[-1].decided == 1
     assert after[len(before)].decided == 2
     assert after[len(before)].campaigns_revision == revision
+
+
+async def test_a_platform_that_a_definition_drops_is_told_to_stop_by_the_next_owner_too(
+    fleet: Fleet,
+) -> None:
+    revision = await fleet.publish()
+    async with fleet.worker("w1", snapshot_every=1) as first:
+        await fleet.clock.advance(4)
+        platforms = {"google": PlatformBounds()}
+        await fleet.publish(expected=revision, platforms=platforms)
+        await fleet.clock.advance(2)
+        first.partition.stop()
+        await settle()
+        told = (await fleet.rounds())[-1]
+    async with fleet.worker("w2"):
+        await fleet.clock.advance(2)
+        await fleet.report(spend_micros=700_000)
+        await fleet.clock.advance(2)
+        again = (await fleet.rounds())[-1]
+    for record in (told, again):
+        (decision,) = decisions_of(record)
+        dropped = {one.platform: one for one in decision.platforms}["meta"]
+        assert (dropped.bid_micros, dropped.cap_micros) == (0, 0)
+        assert dropped.bound_by is Binding.DROPPED
+        assert dropped.cvr is None
+    assert again.owner == "w2"
 
 
 async def test_a_partition_without_campaigns_writes_no_rounds(fleet: Fleet) -> None:

@@ -43,14 +43,19 @@ class Nodes:
             async for message in self.broker.chain.read(partition)
         ]
 
+    async def epochs_above(self, epoch: int) -> list[bool]:
+        """Return, of each partition, whether it was taken more often than so."""
+        chains = [await self.records(partition) for partition in range(PARTITIONS)]
+        return [chain[-1].epoch > epoch for chain in chains]
+
 
 class Node:
     """A worker at work."""
 
     def __init__(self, nodes: Nodes, name: str) -> None:
-        broker = MemoryBroker(server=nodes.server, name=name, clock=nodes.clock)
+        self.broker = MemoryBroker(server=nodes.server, name=name, clock=nodes.clock)
         self.worker = Worker(
-            broker=broker, clock=nodes.clock, name=name, settings=WorkerSettings(interval=1)
+            broker=self.broker, clock=nodes.clock, name=name, settings=WorkerSettings(interval=1)
         )
         self.task = asyncio.create_task(self.worker.run())
 
@@ -99,6 +104,66 @@ async def test_a_dead_workers_partitions_are_taken_after_the_suspicion_time(node
         assert len(a.worker.held()) == PARTITIONS // 2
         await nodes.clock.advance(0.5)
         assert len(a.worker.held()) == PARTITIONS
+
+
+async def test_a_worker_known_to_be_gone_is_not_waited_for(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a, nodes.worker("b") as b:
+        await nodes.clock.advance(2)
+        b.task.cancel()
+        await asyncio.wait([b.task])
+        nodes.server.tell_lost(b.broker.heartbeats.connection)
+        await nodes.clock.advance(0.02)
+        assert len(a.worker.held()) == PARTITIONS
+
+
+async def test_the_loss_of_a_worker_that_is_alive_after_all_moves_nothing_for_long(
+    nodes: Nodes,
+) -> None:
+    async with nodes.worker("a") as a, nodes.worker("b") as b:
+        await nodes.clock.advance(2)
+        held = b.worker.held()
+        nodes.server.tell_lost("memory/of-before")
+        await nodes.clock.advance(0.5)
+        assert b.worker.held() == held
+        nodes.server.tell_lost(b.broker.heartbeats.connection)
+        b.broker.heartbeats.connection = "memory/another"
+        await nodes.clock.advance(3)
+        assert b.worker.held() == held
+        assert len(a.worker.held()) == PARTITIONS // 2
+
+
+async def test_a_worker_that_is_cut_off_takes_nothing_and_waits_when_it_is_back(
+    nodes: Nodes,
+) -> None:
+    async with nodes.worker("a") as a:
+        hears = nodes.server.listeners[0]
+        async with nodes.worker("b") as b:
+            await nodes.clock.advance(3)
+            half = b.worker.held()
+            nodes.server.listeners.remove(hears)  # it does not know: its connection stands
+            await nodes.clock.advance(5)
+            assert b.worker.held() == half
+            assert len(a.worker.held()) == PARTITIONS // 2
+            b.task.cancel()
+            await asyncio.wait([b.task])
+            nodes.server.listeners.append(hears)
+            await nodes.clock.advance(0.5)
+            assert len(a.worker.held()) == PARTITIONS // 2  # it has not listened for long enough
+            await nodes.clock.advance(0.5)
+            assert len(a.worker.held()) == PARTITIONS
+
+
+async def test_a_worker_that_was_held_waits_before_it_judges_the_others(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a, nodes.worker("b") as b:
+        await nodes.clock.advance(2)
+        nodes.clock.leap(30)  # SIGSTOP and SIGCONT: nobody ran, nobody was heard
+        await nodes.clock.advance(0.5)
+        assert len(a.worker.held()) == len(b.worker.held()) == PARTITIONS // 2
+        b.task.cancel()
+        await asyncio.wait([b.task])
+        await nodes.clock.advance(1.5)
+        assert len(a.worker.held()) == PARTITIONS
+    assert not any(await nodes.epochs_above(3))
 
 
 async def test_a_stopped_worker_releases_everything_and_another_has_it_at_once(

@@ -12,12 +12,15 @@ const RECENT: f64 = 0.75;
 /// this share of what the method in use loses: methods of equal worth are not swapped back and forth.
 const LEAST_SEEN: f64 = 8.0;
 const CLEARLY_LESS: f64 = 0.9;
+/// Counts so few decide nothing: while nothing has converted, whoever says 0 never errs.
+const LEAST_EVENTS: f64 = 10.0;
 /// What is taken for a rate; its square, times any weight, is far from the end of the doubles.
 const MOST: f64 = 1e15;
-const METHODS: usize = 4;
+const METHODS: usize = 5;
 
-/// A way of forecasting.
+/// A way of forecasting. The codes are those that decisions carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Method {
     /// The window's mean: Σ y / Σ w.
     Level,
@@ -25,11 +28,23 @@ pub enum Method {
     Line,
     /// A moving average that halves what it remembers every 2.4 samples.
     Average,
-    /// The hourly forecast with season, [`crate::outlook::seasonal`].
+    /// The hourly forecast with season, [`crate::outlook::seasonal`]: recursive least squares in logs.
     Season,
+    /// What the price of money goes by: of CPC and clicks the platform's answer to the bid in force, of
+    /// CVR what is held of it.
+    Model,
 }
 
-const ALL: [Method; METHODS] = [Method::Level, Method::Line, Method::Average, Method::Season];
+/// Names of methods by code.
+pub const METHOD_NAMES: [&str; METHODS] = ["LEVEL", "LINE", "AVERAGE", "SEASON", "MODEL"];
+
+const ALL: [Method; METHODS] = [
+    Method::Level,
+    Method::Line,
+    Method::Average,
+    Method::Season,
+    Method::Model,
+];
 
 /// What errors are held against a method.
 ///
@@ -56,6 +71,8 @@ pub struct Candidates {
     pub line: Option<f64>,
     /// [`Method::Season`].
     pub season: Option<f64>,
+    /// [`Method::Model`].
+    pub model: Option<f64>,
 }
 
 /// What is expected of the next observation, and by which method.
@@ -71,7 +88,7 @@ pub struct Chosen {
     pub method: Method,
 }
 
-/// The choice for one rate of one series: 160 bytes, moved in constant time.
+/// The choice for one rate of one series: 192 bytes, moved in constant time.
 ///
 /// A round first tells it what was observed, then what the methods say of the next observation. In
 /// between `predict` is free: nothing is computed until an input changes.
@@ -79,11 +96,12 @@ pub struct Chosen {
 /// ```
 /// use engine_core::outlook::choice::{Candidates, Choice, Judge, Method};
 ///
-/// let mut choice = Choice::new(Judge::Absolute);
+/// let mut choice = Choice::new(Judge::Absolute, Method::Level);
 /// for step in 0..40 {
 ///     let actual = 0.50 + 0.01 * f64::from(step); // rises, so the line is right
 ///     choice.observe(actual, 100.0);
-///     choice.prepare(&Candidates { level: Some(0.50), line: Some(actual + 0.01), season: None });
+///     let (level, line) = (Some(0.50), Some(actual + 0.01));
+///     choice.prepare(&Candidates { level, line, ..Candidates::default() });
 /// }
 /// let chosen = choice.predict().unwrap();
 /// assert_eq!(chosen.method, Method::Line);
@@ -98,8 +116,8 @@ pub struct Choice {
     in_use: Method,
     /// Σ w·λ^age and Σ w·λ^age·rate of the moving average; the mean weight of observations.
     average: [f64; 2],
-    /// Σ λ^age and Σ w·λ^age: their quotient is the usual weight.
-    usual: [f64; 2],
+    /// Σ λ^age and Σ w·λ^age, whose quotient is the usual weight; and Σ w·λ^age·rate: what was counted.
+    usual: [f64; 3],
     /// Σ w·λ^age·loss, and Σ w·λ^age, of each method.
     losses: [f64; METHODS],
     judged: [f64; METHODS],
@@ -110,16 +128,17 @@ pub struct Choice {
 
 impl Choice {
     /// How many bytes `to_bytes` gives.
-    pub const BYTES: usize = 8 * (4 + 3 * METHODS + 3) + 2;
+    pub const BYTES: usize = 8 * (5 + 3 * METHODS + 3) + 2;
 
-    /// Returns the choice before anything is known. It begins with the level, which varies least.
+    /// Returns the choice before anything is known. It begins with the method given: the level where
+    /// none is known to be better, which varies least.
     #[must_use]
-    pub fn new(judge: Judge) -> Self {
+    pub fn new(judge: Judge, first: Method) -> Self {
         Self {
             judge,
-            in_use: Method::Level,
+            in_use: first,
             average: [0.0; 2],
-            usual: [0.0; 2],
+            usual: [0.0; 3],
             losses: [0.0; METHODS],
             judged: [0.0; METHODS],
             said: [f64::NAN; METHODS],
@@ -150,9 +169,10 @@ impl Choice {
             *loss = KEPT * *loss + weight * lost;
             *judged = KEPT * *judged + weight;
         }
-        let [count, weights] = &mut self.usual;
+        let [count, weights, events] = &mut self.usual;
         *count = KEPT * *count + 1.0;
         *weights = KEPT * *weights + weight;
+        *events = KEPT * *events + weight * actual;
         let [weights, total] = &mut self.average;
         *weights = RECENT * *weights + weight;
         *total = RECENT * *total + weight * actual;
@@ -166,6 +186,12 @@ impl Choice {
         self.say(Method::Level, candidates.level);
         self.say(Method::Line, candidates.line);
         self.say(Method::Season, candidates.season);
+        self.say(Method::Model, candidates.model);
+    }
+
+    /// Takes what the model says of the next observation: it may change between two of them.
+    pub(crate) fn prepare_model(&mut self, model: Option<f64>) {
+        self.say(Method::Model, model);
     }
 
     /// Returns what is expected of the next observation, or `None` while no method says anything.
@@ -221,12 +247,12 @@ impl Choice {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut read = Self::new(match reader.u8()? {
+        let judge = match reader.u8()? {
             0 => Judge::Absolute,
             1 => Judge::Square,
             _ => return None,
-        });
-        read.in_use = *ALL.get(usize::from(reader.u8()?))?;
+        };
+        let mut read = Self::new(judge, *ALL.get(usize::from(reader.u8()?))?);
         let sums = read.average.iter_mut().chain(&mut read.usual);
         for place in sums.chain(&mut read.losses).chain(&mut read.judged) {
             *place = reader.f64().filter(|found| (0.0..=1e60).contains(found))?;
@@ -247,6 +273,10 @@ impl Choice {
     }
 
     fn choose(&mut self) {
+        let [.., events] = self.usual;
+        if self.judge == Judge::Square && events < LEAST_EVENTS {
+            return;
+        }
         let needed = LEAST_SEEN * self.usual_weight().unwrap_or(0.0);
         let is_tried = |method| number(&self.judged, method) >= needed;
         let Some(best) = self.best(is_tried) else {
@@ -278,7 +308,7 @@ impl Choice {
     }
 
     fn usual_weight(&self) -> Option<f64> {
-        let [count, weights] = self.usual;
+        let [count, weights, _] = self.usual;
         (count > 0.0).then(|| weights / count)
     }
 

@@ -68,7 +68,20 @@ impl Course {
     }
 }
 
+const ALL: [Condition; 5] = [
+    Condition::Normal,
+    Condition::Rising,
+    Condition::Falling,
+    Condition::Volatile,
+    Condition::Thin,
+];
+
 impl Condition {
+    /// Returns the condition of a code, or `None` where none has it.
+    pub(crate) fn of(code: u8) -> Option<Self> {
+        ALL.get(usize::from(code)).copied()
+    }
+
     /// Returns the condition that follows, given the one so far: thin, else volatile, else rising or
     /// falling, else normal. What has been entered is left at 70 % of its threshold.
     ///

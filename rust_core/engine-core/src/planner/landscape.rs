@@ -18,9 +18,9 @@ pub(crate) struct SlotRates {
 /// Expected exposures and cost of one opportunity, for a bid at every point of the lattice.
 ///
 /// From prices to beat o seen in auctions: `EV(b) = mean q_v(b/o)·1[b > o]` and
-/// `EC(b) = mean o·q_c(b/o)·1[b > o]`. From aggregates: a [`ResponseCurve`](super::ResponseCurve).
+/// `EC(b) = mean o·q_c(b/o)·1[b > o]`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Landscape {
+pub(crate) struct Landscape {
     pub(crate) exposure: Grid,
     pub(crate) cost: Grid,
 }
@@ -58,18 +58,6 @@ impl Landscape {
             }
         }
         Self { exposure, cost }
-    }
-
-    /// Returns the expected exposures of one opportunity at each point of the lattice.
-    #[must_use]
-    pub fn exposure(&self) -> &[f64] {
-        &self.exposure
-    }
-
-    /// Returns the expected cost of one opportunity at each point, units of money.
-    #[must_use]
-    pub fn cost(&self) -> &[f64] {
-        &self.cost
     }
 }
 

@@ -9,7 +9,6 @@
 //! |---|---|
 //! | [`lattice`] | where is an amount of money, in logarithms? |
 //! | [`landscape`] | what do bids bring and cost, and which bid does a worth deserve? |
-//! | [`response_curve`] | the same, where only clicks and spend at the bids in force are seen |
 //! | [`history`] | what do past days teach? |
 //! | [`futures`] | what may the rest of the day bring? |
 //! | [`platform`], [`traffic`] | what has a platform shown of today, and what is to come? |
@@ -26,16 +25,13 @@ mod history;
 mod landscape;
 mod lattice;
 mod platform;
-mod response_curve;
 mod saved;
 mod solve;
 mod traffic;
 
 pub use history::{History, MOST_CAMPAIGNS, MOST_DAYS, MOST_ROUNDS, PastCampaign};
-pub use landscape::Landscape;
 pub use lattice::{Curve, POINTS, SHADOWS};
 pub use platform::{Opportunities, Outcomes};
-pub use response_curve::{ResponseCurve, ResponsePrior};
 pub use solve::Goal;
 
 use crate::error::CoreError;
@@ -339,19 +335,6 @@ impl Planner {
         platform.opportunities = opportunities;
         platform.conversions = conversions;
         platform.cost = cost;
-        Ok(())
-    }
-
-    /// Sets a platform's landscape from aggregates; `None` returns to the prices seen.
-    ///
-    /// # Errors
-    /// `CoreError` where there is no such platform.
-    pub fn set_landscape(
-        &mut self,
-        platform: usize,
-        landscape: Option<Landscape>,
-    ) -> Result<(), CoreError> {
-        self.platform(platform)?.landscape = landscape;
         Ok(())
     }
 

@@ -125,8 +125,6 @@ pub(crate) struct Platform {
     pub(crate) sigma_sum: f64,
     pub(crate) slots: Slots,
     pub(crate) today: Daypart,
-    /// What aggregates say, where no prices are seen.
-    pub(crate) landscape: Option<Landscape>,
     pub(crate) futures: Arc<Futures>,
     pub(crate) order: Vec<u32>,
     /// The bids of the newest round; none while no landscape is known.
@@ -243,7 +241,6 @@ impl Platform {
             sigma_sum: 0.0,
             slots: Slots::new(lessons.prices.as_ref()),
             today: Daypart::new(None),
-            landscape: None,
             futures,
             order,
             table: None,
@@ -290,13 +287,8 @@ impl Platform {
             }
         }
         let (prices, deviation) = self.prices_of(round, lessons);
-        self.table = if let Some(landscape) = &self.landscape {
-            Some(BidTable::new(landscape))
-        } else {
-            let landscape =
-                |prices| Landscape::of_prices(&prices, &self.slots.rates(), first_price);
-            prices.map(|prices| BidTable::new(&landscape(prices)))
-        };
+        let landscape = |prices| Landscape::of_prices(&prices, &self.slots.rates(), first_price);
+        self.table = prices.map(|prices| BidTable::new(&landscape(prices)));
         let traffic = Traffic::to_come(self, total, round, lessons);
         let now = self
             .table
@@ -359,7 +351,7 @@ impl Platform {
         let share = lessons.share(round + 1, end);
         let (mut deviation, mut distance) = (deviation, 0.0);
         for to in round + 1..end {
-            if let Some(past) = lessons.prices.as_ref().filter(|_| self.landscape.is_none()) {
+            if let Some(past) = lessons.prices.as_ref() {
                 let (drift, profile) = past.drift(to, deviation);
                 distance += drift;
                 deviation += drift - profile;

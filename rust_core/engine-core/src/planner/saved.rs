@@ -104,7 +104,6 @@ impl Planner {
 
     /// Returns the planner that a snapshot was taken of, with the history that it had.
     ///
-    /// Landscapes from aggregates are not part of it: whoever keeps the curves sets them again.
     ///
     /// # Errors
     /// `CoreError::Snapshot` where the bytes are no whole, undamaged snapshot of this version, and

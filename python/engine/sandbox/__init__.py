@@ -1,0 +1,1 @@
+"""Local servers that behave as ad platforms do: for tests, demos, and trying an adapter."""

@@ -1,0 +1,299 @@
+//! What a series' reports teach: what is new in them, held against the bids that were in force.
+//!
+//! Reports come some time after what they tell of, so a series remembers its last bids, and how old
+//! its newest sample usually is when it comes. Between two reports it keeps what it offered for how
+//! long; a report settles that stretch. Silence for long is a report of nothing.
+
+use crate::bytes::{Reader, Writer};
+use crate::ledger::Account;
+use crate::real::ln;
+use crate::response::{Response, Stretch};
+use crate::worth::{Conversions, Rates};
+
+/// Bids remembered; a change below this part of a bid is none.
+const BIDS: usize = 8;
+const SAME_BID: f64 = 0.02;
+/// No report for so many rounds (and times as long as usual) is a report of nothing.
+const SILENT_ROUNDS: f64 = 8.0;
+const SILENT_TIMES: f64 = 4.0;
+
+/// What one series has learned, and what it is waiting to hear of.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Watch {
+    pub(crate) response: Response,
+    pub(crate) conversions: Conversions,
+    /// Clicks, thousandths of conversions and spend that were learned from.
+    clicks: u64,
+    milliconversions: u64,
+    spend_micros: i64,
+    /// Since the last report: rounds of usual traffic with a bid in force, the same times the bid's
+    /// logarithm, and rounds.
+    offered: f64,
+    offered_bid: f64,
+    rounds: f64,
+    /// How old the newest sample is when it comes.
+    pub(crate) lag_ms: f64,
+    /// Times and bids, the newest first.
+    bids: [(i64, i64); BIDS],
+}
+
+/// A round, as a series learns from it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) at_ms: i64,
+    pub(crate) interval_ms: f64,
+    /// Rounds since the one before.
+    pub(crate) rounds: f64,
+    /// How old the newest sample is, where one came since the round before.
+    pub(crate) heard_ms: Option<f64>,
+    /// Rounds between reports of the campaign.
+    pub(crate) every_rounds: f64,
+    /// Traffic of the time, relative to usual.
+    pub(crate) traffic: f64,
+    pub(crate) flight_ms: f64,
+}
+
+/// How a stretch between two reports ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    /// The bid in force.
+    bid: i64,
+    /// Whether the platform had come to its cap.
+    is_stopped: bool,
+}
+
+/// What a report taught.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taught {
+    /// How likely each delay curve held it.
+    pub(crate) likely: Rates,
+    /// Clicks, and those to be expected of the bids in force at usual traffic.
+    pub(crate) clicks: f64,
+    pub(crate) usual: f64,
+}
+
+impl Watch {
+    /// Notes the bid that comes into force.
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn note_bid(&mut self, at_ms: i64, bid: i64) {
+        let (_, newest) = self.bids.first().copied().unwrap_or_default();
+        let is_same = (bid - newest).unsigned_abs() as f64 <= SAME_BID * newest as f64;
+        if is_same && (bid > 0) == (newest > 0) {
+            return;
+        }
+        self.bids.rotate_right(1);
+        if let Some(place) = self.bids.first_mut() {
+            *place = (at_ms, bid);
+        }
+    }
+
+    /// Returns the conversions as they will be once what is reported so far is learned from.
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn conversions_now(&self, account: &Account, rates: &Rates) -> Conversions {
+        let clicks = account.clicks.saturating_sub(self.clicks) as f64;
+        let new = account
+            .milliconversions
+            .saturating_sub(self.milliconversions) as f64;
+        let mut conversions = self.conversions;
+        conversions.learn(clicks, new / 1000.0, 0.0, rates);
+        conversions
+    }
+
+    fn bid_at(&self, at_ms: i64) -> i64 {
+        let in_force = self.bids.iter().find(|&&(from, _)| from <= at_ms);
+        let oldest = self.bids.iter().rev().find(|&&(from, _)| from > 0);
+        in_force.or(oldest).map_or(0, |&(_, bid)| bid)
+    }
+
+    /// Counts a round in; returns the stretch that came to its end with it, if one did.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    pub(crate) fn count(&mut self, account: &Account, seen: &Seen) -> Option<Ended> {
+        if let Some(age) = seen.heard_ms {
+            let age = age.clamp(0.0, 1e10);
+            let part = if self.lag_ms == 0.0 { 1.0 } else { 0.3 };
+            self.lag_ms += part * (age - self.lag_ms);
+        }
+        let middle = self.lag_ms + 0.5 * seen.interval_ms * seen.rounds;
+        let bid = self.bid_at(seen.at_ms - middle as i64);
+        // On its cap a platform sells nothing, whatever is bid.
+        let is_stopped = account.open().0 < bid / 2;
+        self.rounds += seen.rounds;
+        if bid > 0 && !is_stopped {
+            let offered = seen.rounds * seen.traffic;
+            self.offered += offered;
+            self.offered_bid += offered * ln(bid as f64);
+        }
+        let silent = SILENT_ROUNDS.max(SILENT_TIMES * seen.every_rounds);
+        let has_ended = seen.heard_ms.is_some() || self.rounds >= silent;
+        has_ended.then_some(Ended { bid, is_stopped })
+    }
+
+    /// Learns from a stretch that has ended, given the campaign's rates.
+    #[allow(clippy::cast_precision_loss)]
+    pub(crate) fn learn(
+        &mut self,
+        account: &Account,
+        seen: &Seen,
+        ended: Ended,
+        rates: &Rates,
+    ) -> Taught {
+        let Ended { bid, is_stopped } = ended;
+        let clicks = account.clicks.saturating_sub(self.clicks) as f64;
+        let conversions = account
+            .milliconversions
+            .saturating_sub(self.milliconversions) as f64
+            / 1000.0;
+        let spend_micros = (account.settled.0 - self.spend_micros).max(0) as f64;
+        self.clicks = account.clicks;
+        self.milliconversions = account.milliconversions;
+        self.spend_micros = account.settled.0;
+        let passed = self.rounds * seen.interval_ms / seen.flight_ms;
+        let likely = self.conversions.learn(clicks, conversions, passed, rates);
+        let mut usual = 0.0;
+        if self.offered > 0.0 || (clicks > 0.0 && bid > 0) {
+            let offered_bid = if self.offered > 0.0 {
+                self.offered_bid / self.offered
+            } else {
+                ln(bid as f64)
+            };
+            usual = self.response.learn(&Stretch {
+                bid: offered_bid,
+                rounds: self.offered,
+                clicks,
+                spend_micros,
+                is_stopped,
+            }) / seen.traffic.max(0.01);
+        }
+        (self.offered, self.offered_bid, self.rounds) = (0.0, 0.0, 0.0);
+        Taught {
+            likely,
+            clicks,
+            usual,
+        }
+    }
+
+    pub(crate) fn write(&self, out: &mut Writer) {
+        self.response.write(out);
+        self.conversions.write(out);
+        out.u64(self.clicks);
+        out.u64(self.milliconversions);
+        out.i64(self.spend_micros);
+        for part in [self.offered, self.offered_bid, self.rounds, self.lag_ms] {
+            out.f64(part);
+        }
+        for (at_ms, bid) in self.bids {
+            out.i64(at_ms);
+            out.i64(bid);
+        }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let response = Response::read(reader)?;
+        let conversions = Conversions::read(reader)?;
+        let (clicks, milliconversions) = (reader.u64()?, reader.u64()?);
+        let spend_micros = reader.i64().filter(|&spend| spend >= 0)?;
+        let mut amount = || reader.f64().filter(|found| (0.0..=1e18).contains(found));
+        let (offered, offered_bid) = (amount()?, amount()?);
+        let (rounds, lag_ms) = (amount()?, amount()?);
+        let mut bids = [(0, 0); BIDS];
+        for (at_ms, bid) in &mut bids {
+            *at_ms = reader.i64().filter(|&found| found >= 0)?;
+            *bid = reader.i64().filter(|&found| found >= 0)?;
+        }
+        Some(Self {
+            response,
+            conversions,
+            clicks,
+            milliconversions,
+            spend_micros,
+            offered,
+            offered_bid,
+            rounds,
+            lag_ms,
+            bids,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Micros;
+
+    const RATES: Rates = [0.02; 5];
+
+    fn seen(at_ms: i64, heard_ms: Option<f64>) -> Seen {
+        Seen {
+            at_ms,
+            interval_ms: 2000.0,
+            rounds: 1.0,
+            heard_ms,
+            every_rounds: 1.0,
+            traffic: 1.0,
+            flight_ms: 600_000.0,
+        }
+    }
+
+    fn taught(watch: &mut Watch, account: &Account, seen: &Seen) -> Option<Taught> {
+        let ended = watch.count(account, seen)?;
+        Some(watch.learn(account, seen, ended, &RATES))
+    }
+
+    fn account(clicks: u64) -> Account {
+        Account {
+            cap: Micros(1_000_000_000),
+            settled: Micros(i64::try_from(clicks).unwrap_or(0) * 300_000),
+            clicks,
+            ..Account::default()
+        }
+    }
+
+    #[test]
+    fn a_report_is_held_against_the_bid_of_its_time() {
+        let mut watch = Watch::default();
+        watch.note_bid(10_000, 400_000);
+        watch.note_bid(20_000, 800_000);
+        assert_eq!(watch.bid_at(19_999), 400_000);
+        assert_eq!(watch.bid_at(20_000), 800_000);
+        assert_eq!(watch.bid_at(5), 0, "none was in force before");
+        for change in 3..20 {
+            watch.note_bid(change * 10_000, 100_000 * change);
+        }
+        assert_eq!(watch.bid_at(5), 1_200_000, "the oldest remembered");
+        let mut watch = Watch::default();
+        watch.note_bid(10_000, 400_000);
+        watch.note_bid(20_000, 800_000);
+        // A report of 3 s ago, heard a second after the bid rose, is of the lower one.
+        watch.lag_ms = 3000.0;
+        let found = taught(&mut watch, &account(20), &seen(21_000, Some(3000.0)));
+        assert!(found.is_some());
+        // At a CPC of 300,000 half is won near the lower bid; it would be far below the higher one.
+        let mid = watch.response.mid();
+        let mut other = Watch::default();
+        other.note_bid(10_000, 800_000);
+        taught(&mut other, &account(20), &seen(21_000, Some(3000.0)));
+        assert!(mid > other.response.mid(), "{mid:?}");
+    }
+
+    #[test]
+    fn what_was_learned_once_is_not_learned_again() {
+        let mut watch = Watch::default();
+        watch.note_bid(0, 400_000);
+        let first = taught(&mut watch, &account(20), &seen(2000, Some(0.0)));
+        let again = taught(&mut watch, &account(20), &seen(4000, Some(0.0)));
+        let clicks = [first, again].map(|taught| taught.map_or(-1.0, |taught| taught.clicks));
+        assert!(
+            (clicks[0] - 20.0).abs() + clicks[1].abs() < 1e-9,
+            "{clicks:?}"
+        );
+    }
+
+    #[test]
+    fn silence_is_waited_out_and_then_a_report_of_nothing() {
+        let mut watch = Watch::default();
+        watch.note_bid(0, 400_000);
+        let found = (1..=8).map(|round| taught(&mut watch, &account(0), &seen(round * 2000, None)));
+        let when: Vec<bool> = found.map(|taught| taught.is_some()).collect();
+        assert_eq!(when.iter().position(|&is_taught| is_taught), Some(7));
+    }
+}
