@@ -12,7 +12,7 @@ import pytest
 from engine.clock import SystemClock
 from engine.messaging.embedded import embedded_server
 
-pytestmark = pytest.mark.fleet
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(240)]  # some twenty processes in a row
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ async def test_the_page_does_what_it_says(tmp_path: Path) -> None:
             env={**os.environ, "PATH": path, "ENGINE_NATS": server.url},
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=230,
             check=False,
         )
     said = done.stdout + done.stderr

@@ -21,7 +21,7 @@ from support.processes import Auditor, publish, worker_process
 from support.terminal import at_work
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.fleet
+pytestmark = [pytest.mark.fleet, pytest.mark.timeout(240)]  # a dozen processes in a row
 
 
 @pytest.fixture
