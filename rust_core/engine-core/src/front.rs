@@ -121,6 +121,7 @@ mod tests {
             lanes,
             trust: 0.5,
             passed: 50.0,
+            traffic: 1.0,
         };
         let front = front(&view, 0.5);
         for (one, next) in front.points.iter().zip(front.points.iter().skip(1)) {

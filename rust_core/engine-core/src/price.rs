@@ -41,6 +41,8 @@ pub(crate) struct View {
     pub(crate) trust: f64,
     /// Rounds of usual traffic since the flight began.
     pub(crate) passed: f64,
+    /// Traffic of the time, relative to usual.
+    pub(crate) traffic: f64,
 }
 
 impl Campaign {
@@ -113,10 +115,11 @@ impl Campaign {
             seen += one.account.milliconversions as f64 / 1000.0;
             held.push(cvr);
         }
+        let profile = self.traffic.profile();
         let lag_ms = self.lag_ms(series) as i64;
         let from_ms = (now.at_ms - lag_ms).max(definition.starts_at_ms);
         let rounds = |to_ms: i64| {
-            let rounds = self.traffic.rounds(from_ms, to_ms, now.interval_ms);
+            let rounds = profile.rounds(from_ms, to_ms, now.interval_ms);
             rounds.max(0.1)
         };
         let spent = money.settled.saturating_add(money.lost);
@@ -154,9 +157,8 @@ impl Campaign {
             held,
             terms,
             trust: known / (known + HALF_TRUSTED_CLICKS),
-            passed: self
-                .traffic
-                .rounds(definition.starts_at_ms, from_ms, now.interval_ms),
+            passed: profile.rounds(definition.starts_at_ms, from_ms, now.interval_ms),
+            traffic: profile.at(now.at_ms),
         }
     }
 }
@@ -215,11 +217,11 @@ pub(crate) struct Limit {
 }
 
 impl View {
-    /// Returns the most to have reserved for some rounds of such a traffic (relative to usual).
-    pub(crate) fn limit(&self, definition: &Definition, ahead: f64, traffic: f64) -> Limit {
+    /// Returns the most to have reserved for some rounds of the present traffic.
+    pub(crate) fn limit(&self, definition: &Definition, ahead: f64) -> Limit {
         let terms = &self.terms;
         let all_rounds = self.passed + terms.rounds;
-        let coming = ahead * traffic;
+        let coming = ahead * self.traffic;
         let budget = terms.left + terms.spent;
         let slack = if definition.strategy == Strategy::EvenPacing {
             AHEAD_OF_EVEN

@@ -20,6 +20,7 @@ use crate::shadow::solve;
 use crate::verdict::{Action, Binding, Outlook, Verdict};
 use crate::watch::Seen;
 use crate::window::since;
+use crate::worth::Rates;
 
 /// Bytes of a campaign's decision.
 pub const DECISION_BYTES: usize = 48;
@@ -209,15 +210,14 @@ impl Book {
             }
         }
         let multiplier = campaign.pacing.multiplier;
-        let traffic = campaign.traffic.at(now.at_ms);
-        look(&mut outlooks, &view, multiplier, traffic);
+        look(&mut outlooks, &view, multiplier, view.traffic);
         let definition = &campaign.definition;
         let every_rounds = campaign.rhythm.every_rounds;
         let mut purse = plan.purse(definition, now, (settled, reserved), today, every_rounds);
         let is_account_bound = room.is_some_and(|room| room < purse.room);
         purse.room = room.map_or(purse.room, |room| room.min(purse.room));
         purse.trust = trust;
-        let limit = view.limit(definition, purse.ahead, traffic);
+        let limit = view.limit(definition, purse.ahead);
         purse.most = limit.most;
         if trust >= HALF_TRUST {
             purse.is_due = limit.is_due;
@@ -292,35 +292,42 @@ impl Book {
     /// Learns from what was heard since the round before.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
     fn learn(&mut self, campaign: &mut Campaign, now: &Now) {
-        let (rates, _) = campaign.rates(&self.series);
         let definition = &campaign.definition;
-        let traffic = campaign.traffic.at(now.at_ms);
-        let slots: Vec<usize> = campaign.slots().collect();
-        for slot in slots {
+        let mut seen = Seen {
+            at_ms: now.at_ms,
+            interval_ms: now.interval_ms,
+            rounds: now.rounds,
+            heard_ms: None,
+            every_rounds: campaign.rhythm.every_rounds,
+            traffic: campaign.traffic.profile().at(now.at_ms),
+            flight_ms: (definition.ends_at_ms - definition.starts_at_ms).max(1) as f64,
+        };
+        // What the campaign's series have together is only asked for where one of them has news.
+        let mut rates: Option<Rates> = None;
+        for index in 0..campaign.series.len() + campaign.dropped.len() {
+            let Some(slot) = campaign.slots().nth(index) else {
+                continue;
+            };
             let newest = self.windows.newest_tick(slot);
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
-            let heard_ms = newest
+            seen.heard_ms = newest
                 .filter(|_| series.is_heard)
                 .map(|newest| f64::from(since(now.tick, newest).max(0)) * f64::from(self.tick_ms));
-            let seen = Seen {
-                at_ms: now.at_ms,
-                interval_ms: now.interval_ms,
-                rounds: now.rounds,
-                heard_ms,
-                every_rounds: campaign.rhythm.every_rounds,
-                traffic,
-                flight_ms: (definition.ends_at_ms - definition.starts_at_ms).max(1) as f64,
-                rates: &rates,
-            };
             let lag_ms = series.watch.lag_ms as i64;
-            if let Some(taught) = series.watch.learn(&series.account, &seen) {
-                campaign.delays.learn(&taught.likely);
+            let Some(ended) = series.watch.count(&series.account, &seen) else {
+                continue;
+            };
+            let rates = *rates.get_or_insert_with(|| campaign.rates(&self.series).0);
+            let Some(series) = self.series.get_mut(slot) else {
+                continue;
+            };
+            let taught = series.watch.learn(&series.account, &seen, ended, &rates);
+            campaign.delays.learn(&taught.likely);
+            if taught.usual > 0.0 {
                 let at_ms = now.at_ms - lag_ms;
-                if taught.usual > 0.0 {
-                    campaign.traffic.learn(at_ms, taught.clicks, taught.usual);
-                }
+                campaign.traffic.learn(at_ms, taught.clicks, taught.usual);
             }
         }
     }

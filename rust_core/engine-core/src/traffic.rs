@@ -8,6 +8,8 @@
 use crate::bytes::{Reader, Writer};
 
 const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+const WEEK_MS: i64 = 7 * DAY_MS;
 const HOURS: usize = 24;
 const DAYS: usize = 7;
 /// Clicks that hold a factor at 1.
@@ -16,14 +18,21 @@ const PRIOR_CLICKS: f64 = 30.0;
 const CLICKS_KEPT: f64 = 600.0;
 /// How far from usual an hour, or a day, may be.
 const FACTORS: (f64, f64) = (0.1, 5.0);
-/// The rest of a flight is looked at hour by hour for so long; from then on, week by week.
-const WEEK_HOURS: i64 = 168;
 
 /// The profile of a campaign's traffic.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Traffic {
     hours: [Factor; HOURS],
     days: [Factor; DAYS],
+}
+
+/// What it says of each hour of the day and each day of the week, relative to usual.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Profile {
+    hours: [f64; HOURS],
+    days: [f64; DAYS],
+    /// All hours together.
+    a_day: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -81,15 +90,16 @@ fn together(factors: &[Factor]) -> f64 {
 }
 
 impl Traffic {
-    /// Returns the traffic of a time, relative to usual.
-    pub(crate) fn at(&self, at_ms: i64) -> f64 {
-        self.relative(at_ms, together(&self.hours), together(&self.days))
-    }
-
-    fn relative(&self, at_ms: i64, hours: f64, days: f64) -> f64 {
-        let (hour, day) = place(at_ms);
-        let hour = self.hours.get(hour).map_or(1.0, |hour| hour.value(hours));
-        hour * self.days.get(day).map_or(1.0, |day| day.value(days))
+    /// Returns the profile, made ready to be asked often.
+    pub(crate) fn profile(&self) -> Profile {
+        let (all_hours, all_days) = (together(&self.hours), together(&self.days));
+        let hours = self.hours.map(|hour| hour.value(all_hours));
+        let days = self.days.map(|day| day.value(all_days));
+        Profile {
+            hours,
+            days,
+            a_day: hours.iter().sum(),
+        }
     }
 
     /// Learns from clicks at a time, and what was to be expected of the bids in force at usual traffic.
@@ -103,29 +113,6 @@ impl Traffic {
         let (of_hour, of_day) = (hour.value(hours), day.value(days));
         hour.learn(clicks, usual * of_day);
         day.learn(clicks, usual * of_hour);
-    }
-
-    /// Returns how many rounds of usual traffic lie between two times.
-    #[allow(clippy::cast_precision_loss)] // times are at most 2^53 here
-    pub(crate) fn rounds(&self, from_ms: i64, to_ms: i64, interval_ms: f64) -> f64 {
-        if to_ms <= from_ms {
-            return 0.0;
-        }
-        let (all_hours, all_days) = (together(&self.hours), together(&self.days));
-        let weeks = (to_ms - from_ms) / (WEEK_HOURS * HOUR_MS);
-        let mut sum = 0.0;
-        if weeks > 0 {
-            let hours: f64 = self.hours.iter().map(|hour| hour.value(all_hours)).sum();
-            let days: f64 = self.days.iter().map(|day| day.value(all_days)).sum();
-            sum += weeks as f64 * hours * days * HOUR_MS as f64;
-        }
-        let mut at = from_ms + weeks * WEEK_HOURS * HOUR_MS;
-        while at < to_ms {
-            let next = ((at.div_euclid(HOUR_MS) + 1) * HOUR_MS).min(to_ms);
-            sum += self.relative(at, all_hours, all_days) * (next - at) as f64;
-            at = next;
-        }
-        sum / interval_ms
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {
@@ -146,18 +133,62 @@ impl Traffic {
     }
 }
 
+impl Profile {
+    /// Returns the traffic of a time, relative to usual.
+    pub(crate) fn at(&self, at_ms: i64) -> f64 {
+        let (hour, day) = place(at_ms);
+        let of = |factors: &[f64], at: usize| factors.get(at).copied().unwrap_or(1.0);
+        of(&self.hours, hour) * of(&self.days, day)
+    }
+
+    /// Returns how many rounds of usual traffic lie between two times.
+    #[allow(clippy::cast_precision_loss)] // times are at most 2^53 here
+    pub(crate) fn rounds(&self, from_ms: i64, to_ms: i64, interval_ms: f64) -> f64 {
+        if to_ms <= from_ms {
+            return 0.0;
+        }
+        let weeks = (to_ms - from_ms) / WEEK_MS;
+        let mut hours = weeks as f64 * self.a_day * self.days.iter().sum::<f64>();
+        let mut at = from_ms + weeks * WEEK_MS;
+        while at < to_ms {
+            let next = ((at.div_euclid(DAY_MS) + 1) * DAY_MS).min(to_ms);
+            let (_, day) = place(at);
+            let part = self.part_of_day(at.rem_euclid(DAY_MS), next - at);
+            hours += self.days.get(day).copied().unwrap_or(1.0) * part;
+            at = next;
+        }
+        hours * HOUR_MS as f64 / interval_ms
+    }
+
+    /// Returns hours of usual traffic in some milliseconds from a time of the day on.
+    #[allow(clippy::cast_precision_loss)]
+    fn part_of_day(&self, from_ms: i64, ms: i64) -> f64 {
+        if ms == DAY_MS {
+            return self.a_day;
+        }
+        let mut sum = 0.0;
+        let mut began = 0;
+        for hour in self.hours {
+            let inside = (from_ms + ms).min(began + HOUR_MS) - from_ms.max(began);
+            sum += hour * inside.max(0) as f64;
+            began += HOUR_MS;
+        }
+        sum / HOUR_MS as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const DAY_MS: i64 = 24 * HOUR_MS;
-
     #[test]
     fn without_knowledge_all_hours_are_alike() {
-        let rounds = Traffic::default().rounds(1_234, 1_234 + 30 * DAY_MS, 2000.0);
+        let rounds = Traffic::default()
+            .profile()
+            .rounds(1_234, 1_234 + 30 * DAY_MS, 2000.0);
         assert!((rounds - 30.0 * 43_200.0).abs() < 1e-6);
-        assert!(Traffic::default().rounds(5, 5, 2000.0).abs() < 1e-12);
+        assert!(Traffic::default().profile().rounds(5, 5, 2000.0).abs() < 1e-12);
     }
 
     #[test]
@@ -170,6 +201,7 @@ mod tests {
             let weekend = if day >= 5 { 0.5 } else { 1.2 };
             traffic.learn(at, 100.0 * night * weekend, 100.0);
         }
+        let traffic = traffic.profile();
         let monday = 4 * DAY_MS;
         let night = traffic.at(monday + 3 * HOUR_MS) / traffic.at(monday + 12 * HOUR_MS);
         assert!((0.12..0.25).contains(&night), "{night}");
@@ -193,11 +225,12 @@ mod tests {
             for (hour, clicks, usual) in learned {
                 traffic.learn(hour * HOUR_MS, clicks, usual);
             }
-            let rounds = |from, to| traffic.rounds(from, to, 2000.0);
+            let profile = traffic.profile();
+            let rounds = |from, to| profile.rounds(from, to, 2000.0);
             let (both, end) = (rounds(from, from + first + second), from + first + second);
             let parts = rounds(from, from + first) + rounds(from + first, end);
             prop_assert!((both - parts).abs() <= 1e-9 * both.max(1.0), "{both} {parts}");
-            let factor = traffic.at(from);
+            let factor = profile.at(from);
             prop_assert!((0.01..=25.0).contains(&factor), "{factor}");
             let mut out = Writer::default();
             traffic.write(&mut out);

@@ -39,7 +39,7 @@ pub(crate) struct Watch {
 
 /// A round, as a series learns from it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct Seen {
     pub(crate) at_ms: i64,
     pub(crate) interval_ms: f64,
     /// Rounds since the one before.
@@ -51,7 +51,15 @@ pub(crate) struct Seen<'a> {
     /// Traffic of the time, relative to usual.
     pub(crate) traffic: f64,
     pub(crate) flight_ms: f64,
-    pub(crate) rates: &'a Rates,
+}
+
+/// How a stretch between two reports ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    /// The bid in force.
+    bid: i64,
+    /// Whether the platform had come to its cap.
+    is_stopped: bool,
 }
 
 /// What a report taught.
@@ -97,9 +105,9 @@ impl Watch {
         in_force.or(oldest).map_or(0, |&(_, bid)| bid)
     }
 
-    /// Learns from a round; returns what it taught where a stretch came to its end.
+    /// Counts a round in; returns the stretch that came to its end with it, if one did.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-    pub(crate) fn learn(&mut self, account: &Account, seen: &Seen<'_>) -> Option<Taught> {
+    pub(crate) fn count(&mut self, account: &Account, seen: &Seen) -> Option<Ended> {
         if let Some(age) = seen.heard_ms {
             let age = age.clamp(0.0, 1e10);
             let part = if self.lag_ms == 0.0 { 1.0 } else { 0.3 };
@@ -116,14 +124,20 @@ impl Watch {
             self.offered_bid += offered * ln(bid as f64);
         }
         let silent = SILENT_ROUNDS.max(SILENT_TIMES * seen.every_rounds);
-        if seen.heard_ms.is_none() && self.rounds < silent {
-            return None;
-        }
-        Some(self.settle(account, seen, bid, is_stopped))
+        let has_ended = seen.heard_ms.is_some() || self.rounds >= silent;
+        has_ended.then_some(Ended { bid, is_stopped })
     }
 
+    /// Learns from a stretch that has ended, given the campaign's rates.
     #[allow(clippy::cast_precision_loss)]
-    fn settle(&mut self, account: &Account, seen: &Seen<'_>, bid: i64, is_stopped: bool) -> Taught {
+    pub(crate) fn learn(
+        &mut self,
+        account: &Account,
+        seen: &Seen,
+        ended: Ended,
+        rates: &Rates,
+    ) -> Taught {
+        let Ended { bid, is_stopped } = ended;
         let clicks = account.clicks.saturating_sub(self.clicks) as f64;
         let conversions = account
             .milliconversions
@@ -134,9 +148,7 @@ impl Watch {
         self.milliconversions = account.milliconversions;
         self.spend_micros = account.settled.0;
         let passed = self.rounds * seen.interval_ms / seen.flight_ms;
-        let likely = self
-            .conversions
-            .learn(clicks, conversions, passed, seen.rates);
+        let likely = self.conversions.learn(clicks, conversions, passed, rates);
         let mut usual = 0.0;
         if self.offered > 0.0 || (clicks > 0.0 && bid > 0) {
             let offered_bid = if self.offered > 0.0 {
@@ -210,7 +222,7 @@ mod tests {
 
     const RATES: Rates = [0.02; 5];
 
-    fn seen(at_ms: i64, heard_ms: Option<f64>) -> Seen<'static> {
+    fn seen(at_ms: i64, heard_ms: Option<f64>) -> Seen {
         Seen {
             at_ms,
             interval_ms: 2000.0,
@@ -219,8 +231,12 @@ mod tests {
             every_rounds: 1.0,
             traffic: 1.0,
             flight_ms: 600_000.0,
-            rates: &RATES,
         }
+    }
+
+    fn taught(watch: &mut Watch, account: &Account, seen: &Seen) -> Option<Taught> {
+        let ended = watch.count(account, seen)?;
+        Some(watch.learn(account, seen, ended, &RATES))
     }
 
     fn account(clicks: u64) -> Account {
@@ -249,13 +265,13 @@ mod tests {
         watch.note_bid(20_000, 800_000);
         // A report of 3 s ago, heard a second after the bid rose, is of the lower one.
         watch.lag_ms = 3000.0;
-        let taught = watch.learn(&account(20), &seen(21_000, Some(3000.0)));
-        assert!(taught.is_some());
+        let found = taught(&mut watch, &account(20), &seen(21_000, Some(3000.0)));
+        assert!(found.is_some());
         // At a CPC of 300,000 half is won near the lower bid; it would be far below the higher one.
         let mid = watch.response.mid();
         let mut other = Watch::default();
         other.note_bid(10_000, 800_000);
-        other.learn(&account(20), &seen(21_000, Some(3000.0)));
+        taught(&mut other, &account(20), &seen(21_000, Some(3000.0)));
         assert!(mid > other.response.mid(), "{mid:?}");
     }
 
@@ -263,18 +279,21 @@ mod tests {
     fn what_was_learned_once_is_not_learned_again() {
         let mut watch = Watch::default();
         watch.note_bid(0, 400_000);
-        let first = watch.learn(&account(20), &seen(2000, Some(0.0)));
-        let again = watch.learn(&account(20), &seen(4000, Some(0.0)));
-        let clicks = |taught: Option<Taught>| taught.map(|taught| taught.clicks as u32);
-        assert_eq!((clicks(first), clicks(again)), (Some(20), Some(0)));
+        let first = taught(&mut watch, &account(20), &seen(2000, Some(0.0)));
+        let again = taught(&mut watch, &account(20), &seen(4000, Some(0.0)));
+        let clicks = [first, again].map(|taught| taught.map_or(-1.0, |taught| taught.clicks));
+        assert!(
+            (clicks[0] - 20.0).abs() + clicks[1].abs() < 1e-9,
+            "{clicks:?}"
+        );
     }
 
     #[test]
     fn silence_is_waited_out_and_then_a_report_of_nothing() {
         let mut watch = Watch::default();
         watch.note_bid(0, 400_000);
-        let taught = (1..=8).map(|round| watch.learn(&account(0), &seen(round * 2000, None)));
-        let when: Vec<bool> = taught.map(|taught| taught.is_some()).collect();
+        let found = (1..=8).map(|round| taught(&mut watch, &account(0), &seen(round * 2000, None)));
+        let when: Vec<bool> = found.map(|taught| taught.is_some()).collect();
         assert_eq!(when.iter().position(|&is_taught| is_taught), Some(7));
     }
 }
