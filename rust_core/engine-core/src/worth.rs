@@ -29,11 +29,11 @@ const CONVERSIONS_KEPT: f64 = 200.0;
 /// Delay curves: all at once, or a part at once and the rest after a mean of such a part of the flight.
 const DELAYS: usize = 5;
 const MEAN_DELAYS: [f64; DELAYS] = [0.0, 1.0 / 256.0, 1.0 / 64.0, 1.0 / 16.0, 1.0 / 4.0];
-const Z_975: f64 = 1.959_963_984_540_054;
 const AT_ONCE: f64 = 0.7;
 /// Before anything is known, a curve with a delay is half as likely as the one without: for as long
 /// as no data can tell them apart, they make a CVR more than what was seen.
 const DELAYED: f64 = 0.5;
+const Z_975: f64 = 1.959_963_984_540_054;
 /// No curve is ever held to be less likely than this (as a logarithm), so that each may come back.
 const LEAST_LIKELY: f64 = -12.0;
 
