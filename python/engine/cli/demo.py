@@ -31,6 +31,7 @@ from engine.errors import ConfigError, EngineError
 from engine.market.demo import demo_campaigns
 from engine.messaging.cluster import embedded_cluster
 from engine.messaging.embedded import EmbeddedServer, embedded_server
+from engine.messaging.identity import IdentitySettings
 from engine.messaging.ports import Broker
 from engine.reports.summary import Summary
 from engine.simulation.audit import audit
@@ -163,6 +164,7 @@ class Demo:
                     ",".join(server.url for server in servers),
                     name="demo",
                     replicas=len(servers),  # the workers and the market find the streams made
+                    identity=IdentitySettings(),  # nobody, whatever ENGINE_USER may be
                 ) as broker,
                 fleet,
             ):

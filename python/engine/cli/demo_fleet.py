@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,9 @@ class Fleet:
                 "-m",
                 module,
                 *arguments,
+                # What is set for this machine's fleet (a broker's TLS, another interval) is not
+                # meant for the demo's own.
+                env={key: value for key, value in os.environ.items() if key[:7] != "ENGINE_"},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -92,6 +92,7 @@ class MemoryServer:
 
     def __init__(self) -> None:
         self.is_up = True
+        self.outages = 0
         self.streams = {
             subjects.METRICS_STREAM: _Stream(),
             subjects.DECISIONS_STREAM: _Stream(),
@@ -108,6 +109,7 @@ class MemoryServer:
 
     def disconnect(self) -> None:
         """Be away: nothing is stored, read or delivered until `reconnect`."""
+        self.outages += 1
         self.is_up = False
         self.stir()
 
@@ -213,7 +215,7 @@ class MemoryBroker:
         )
         self.campaigns = LogCampaigns(log=self._stream(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
-        self.heartbeats = _MemoryHeartbeats(server=self.server, connection=f"memory/{id(self):x}")
+        self.heartbeats = _MemoryHeartbeats(server=self.server, client=f"memory/{id(self):x}")
 
     @property
     def is_connected(self) -> bool:
@@ -464,9 +466,13 @@ class _MemoryDeadLetters:
 
 
 class _MemoryHeartbeats:
-    def __init__(self, *, server: MemoryServer, connection: str) -> None:
-        self.connection = connection
+    def __init__(self, *, server: MemoryServer, client: str) -> None:
+        self.client = client
         self._server = server
+
+    @property
+    def connection(self) -> str:
+        return f"{self.client}/{self._server.outages}"
 
     async def beat(self, worker: str, payload: bytes) -> None:
         if self._server.is_up:

@@ -79,6 +79,9 @@ class Decide(msgspec.Struct, frozen=True, tag="decide", kw_only=True):
     reserved_micros: int
     platforms: list[str] = []
     changed: Columns = Columns()
+    # What was put in force with this round, as the table had it: (revision, entry). The table keeps
+    # the newest few of each campaign; with these a chain can be decided again by itself.
+    entries: list[tuple[int, bytes]] = []
     v: int = 1
 
 

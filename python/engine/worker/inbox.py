@@ -8,7 +8,7 @@ from engine.errors import MalformedMessageError
 from engine.messaging.ports import Message
 from engine.messaging.subjects import campaign_subject
 
-__all__ = ["Inbox"]
+__all__ = ["Inbox", "entered_campaign"]
 
 
 class Inbox:
@@ -69,7 +69,7 @@ class Inbox:
         """
         oldest: dict[str, Message] = {}
         for message in self._entries:
-            oldest.setdefault(_campaign(message), message)
+            oldest.setdefault(entered_campaign(message), message)
         early = [m for name, m in oldest.items() if is_early(name, m.sequence)]
         for message in early:
             self._entries.remove(message)
@@ -89,7 +89,7 @@ def _take(queue: deque[Message], up_to: int | None, most: int | None) -> list[Me
     return taken
 
 
-def _campaign(message: Message) -> str:
+def entered_campaign(message: Message) -> str:
     """Return the campaign of an entry, "" where it cannot be read."""
     try:
         return decode_campaign(campaign_subject(message.partition), message.payload).definition.id

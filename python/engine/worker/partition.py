@@ -102,6 +102,7 @@ class Partition:
             lifecycle=self._lifecycle,
         )
         self._state = self._new_state()
+        self._opened: list[Message] = []  # the entries of the round that is open
         self._is_busy = False  # the state is in another thread's hands
         self._epoch = 0
         self._head = 0  # the sequence of the newest record
@@ -276,7 +277,8 @@ class Partition:
     def _open(self) -> None:
         """Put in force what has been published, unless the round has counted frames already."""
         if not self._state.is_open:
-            names = self._state.open(self.intake.inbox.take_entries(most=self._portion.most))
+            self._opened = self.intake.inbox.take_entries(most=self._portion.most)
+            names = self._state.open(self._opened)
             if names:
                 self._planned_per_s = planned_per_s(self._state.entries.values())
             self._lifecycle.watch(
@@ -313,6 +315,7 @@ class Partition:
             reserved_micros=decided.reserved_micros,
             platforms=platforms,
             changed=columns,
+            entries=[(message.sequence, message.payload) for message in self._opened],
         )
         return decided, encode(record)
 

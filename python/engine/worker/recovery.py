@@ -17,7 +17,7 @@ from engine.messaging.ports import Chain, Message, Snapshots
 from engine.messaging.records import Decide, Keep, Record, decode_record
 from engine.messaging.streams import METRICS_KEPT_S
 from engine.messaging.subjects import decisions_subject, state_subject
-from engine.worker.inbox import Inbox
+from engine.worker.inbox import Inbox, entered_campaign
 from engine.worker.snapshot import Snapshot, decode_snapshot, restored
 from engine.worker.state import Bury, State
 
@@ -48,6 +48,7 @@ class Step(NamedTuple):
     campaigns_revision: int
     settled_micros: int
     reserved_micros: int
+    entries: list[tuple[int, bytes]]
 
 
 class History:
@@ -86,6 +87,7 @@ class History:
                     record.campaigns_revision,
                     record.settled_micros,
                     record.reserved_micros,
+                    record.entries,
                 )
             )
             self._note_decisions(record)
@@ -212,13 +214,17 @@ class Replay:
     def open_early(self) -> None:
         """Put in force first what the history knew under an entry that is no longer kept.
 
-        The table keeps the newest few entries of each campaign. Where the chain mentions a campaign
-        before the oldest of them, those before are lost: the oldest kept must do.
+        The table keeps the newest few entries of each campaign, and records have those that they
+        put in force. Where the chain mentions a campaign before the oldest that is had (its own
+        beginning has aged out), those before are lost: the oldest kept must do.
         """
-        known_at = self._history.known_at
-        early = self._inbox.take_early(
-            lambda campaign, revision: known_at.get(campaign, revision) < revision
-        )
+        known_at, entered = self._history.known_at, self._entered()
+
+        def is_lost(campaign: str, revision: int) -> bool:
+            known = known_at.get(campaign, revision)
+            return known < revision and not entered.get(campaign, revision) <= known
+
+        early = self._inbox.take_early(is_lost)
         revision = self._state.campaigns_revision
         self._state.open(early)
         self._state.campaigns_revision = revision
@@ -262,8 +268,22 @@ class Replay:
         """Return the positions up to which inputs may be counted now."""
         return self._steps[0] if self._steps else self._history.last
 
+    def _entered(self) -> dict[str, int]:
+        """Return the revision under which a record of the history first put a campaign in force."""
+        first: dict[str, int] = {}
+        for step in self._steps:
+            for message in self._recorded(step):
+                first.setdefault(entered_campaign(message), message.sequence)
+        return first
+
+    def _recorded(self, upto: "Step | Record") -> list[Message]:
+        entries = upto.entries if isinstance(upto, Step) else []
+        return [Message(self._state.partition, revision, entry) for revision, entry in entries]
+
     def _count(self, upto: "Step | Record") -> None:
-        self._state.open(self._inbox.take_entries(upto.campaigns_revision))
+        kept = self._inbox.take_entries(upto.campaigns_revision)
+        by_revision = {message.sequence: message for message in (*kept, *self._recorded(upto))}
+        self._state.open(by_revision[revision] for revision in sorted(by_revision))
         self._state.count(self._inbox.take_frames(upto.metrics_sequence))
 
     def _step(self, step: Step) -> None:

@@ -109,7 +109,7 @@ async def rerun(
     ]
     if not rounds:
         return Rerun(partition, "nothing", 0, None, None)
-    entries = await _entries(broker, partition)
+    entries = await _entries(broker, partition, [record for _, record in rounds])
     first = records[0][1]
     is_whole = isinstance(first, Take) and first.previous == 0
     reason = "" if is_whole else "the chain's beginning has aged out"
@@ -349,14 +349,20 @@ async def _from_snapshot(
     return await _Again(state, after, entries, from_at, changes).run(broker)
 
 
-async def _entries(broker: Broker, partition: int) -> list[Message]:
-    """Return the entries of a partition's campaigns that are kept, older ones among them."""
+async def _entries(broker: Broker, partition: int, rounds: Sequence[Decide]) -> list[Message]:
+    """Return the entries of a partition's campaigns: those that are kept, and those in records."""
     found: list[Message] = []
     async with broker.campaigns.follow(
         found.append, partitions=[partition], with_history=True, controls=True
     ) as follower:
         await follower.caught_up()
-    return sorted(found, key=lambda message: message.sequence)
+    recorded = (
+        Message(partition, revision, entry)
+        for record in rounds
+        for revision, entry in record.entries
+    )
+    by_revision = {message.sequence: message for message in (*recorded, *found)}
+    return [by_revision[revision] for revision in sorted(by_revision)]
 
 
 def _lost_entry(rounds: Sequence[tuple[Message, Decide]], entries: Sequence[Message]) -> str | None:

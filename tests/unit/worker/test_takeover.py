@@ -20,9 +20,10 @@ ROUNDS = 12
 
 
 async def decisions(fleet: Fleet) -> list[bytes]:
-    """Return the rounds without what differs by owner: epoch, name, links of the chain."""
+    """Return the rounds without what differs by owner: epoch, name, links, what it wrote itself."""
+    bare = {"previous": 0, "epoch": 0, "owner": "", "entries": []}
     return [
-        msgspec.msgpack.encode(msgspec.structs.replace(record, previous=0, epoch=0, owner=""))
+        msgspec.msgpack.encode(msgspec.structs.replace(record, **bare))
         for record in await fleet.rounds()
     ]
 
@@ -225,6 +226,34 @@ async def test_an_entry_written_over_since_does_not_lose_what_was_counted_under_
     after = (await fleet.rounds())[-1]
     assert (after.settled_micros, before.settled_micros) == (2_000_000, 2_000_000)
     assert [letter async for letter in fleet.broker.dead_letters.all()] == []
+
+
+async def many_changes(fleet: Fleet, *, change_after: int | None) -> list[bytes]:
+    """Change a campaign in each of ROUNDS rounds, more often than the table keeps entries."""
+    fleet.snapshots = NoSnapshots()
+    revision = await fleet.publish(budget_micros=80_000_000)
+    async with AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(fleet.worker("w1"))
+        for number in range(1, ROUNDS + 1):
+            await fleet.report(spend_micros=300_000 + number, clicks=20)
+            revision = await fleet.publish(
+                expected=revision, budget_micros=80_000_000 - number * 1_000_000
+            )
+            await fleet.clock.advance(2)
+            if number == change_after:
+                worker.task.cancel()
+                await asyncio.wait([worker.task])
+                await stack.enter_async_context(fleet.worker("w2"))
+    return await decisions(fleet)
+
+
+async def test_a_campaign_changed_more_often_than_the_table_remembers_is_replayed_exactly() -> None:
+    undisturbed = await many_changes(Fleet(), change_after=None)
+    fleet = Fleet()
+    assert await many_changes(fleet, change_after=ROUNDS - 1) == undisturbed
+    assert [letter async for letter in fleet.broker.dead_letters.all()] == []
+    takes = [record for record in await fleet.records() if isinstance(record, Take)]
+    assert [take.owner for take in takes] == ["w1", "w2"]
 
 
 async def test_a_snapshot_is_of_a_record_and_of_nothing_that_came_after_it() -> None:
