@@ -165,14 +165,14 @@ async def probe_round(
     if snapshot is not None and (to_ms is None or to_ms > snapshot.at_ms):
         chain = await _rounds_of(broker, partition, after=snapshot.chain_sequence, to_ms=to_ms)
         if chain.rounds:
-            entries = await _entries(broker, partition)
+            entries = await _entries(broker, partition, [record for _, record in chain.rounds])
             state, newest = restored(snapshot, bury=_ignore), chain.rounds[-1][1].at_ms
             again = _Again(state, chain.rounds, entries, newest / 1000, (), probe=probe)
             return (await again.run(broker)).result("snapshot", "")
     chain = await _rounds_of(broker, partition, after=0, to_ms=to_ms)
     if not chain.rounds:
         return Rerun(partition, "nothing", 0, None, None)
-    entries = await _entries(broker, partition)
+    entries = await _entries(broker, partition, [record for _, record in chain.rounds])
     if not chain.is_whole or _lost_entry(chain.rounds, entries):
         raise EngineError(_out_of_reach(partition, kept_from))
     length = _interval_ms([record.at_ms for _, record in chain.rounds], settings)
