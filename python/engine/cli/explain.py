@@ -12,11 +12,11 @@ from engine.cli.choosing import near_id
 from engine.cli.decisions import decision_json
 from engine.cli.output import as_json, complain, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
-from engine.core.book import Estimate, Forecast
 from engine.domain.decision import Action, Decision, PlatformDecision
 from engine.domain.ids import is_campaign_id, partition_of
 from engine.domain.money import MICROS
-from engine.domain.reasons import platform_sentence, sentence
+from engine.domain.prospect import Prospect, Rate
+from engine.domain.reasons import condition_words, platform_sentence, sentence
 from engine.errors import ConfigError
 from engine.messaging.gateway_status import AccountStatus
 from engine.messaging.records import Decide
@@ -43,7 +43,7 @@ class _Explained(msgspec.Struct, frozen=True):
     rerun: Rerun
     record: Decide
     turns: list[Turn]
-    forecasts: dict[str, Forecast]
+    prospects: dict[str, Prospect]
     gateways: list[tuple[str, AccountStatus]]
     newest: Decision | None  # as recorded; a record holds a decision only where it changed
 
@@ -127,7 +127,7 @@ async def _explained(
         rerun=ran,
         record=bench.record,
         turns=bench.turns(),
-        forecasts=bench.forecasts(),
+        prospects=bench.prospects(),
         gateways=[
             (status.gateway, one)
             for status in board.gateways().values()
@@ -172,9 +172,9 @@ def _tell(found: _Explained, now: float, *, everything: bool) -> None:
         f"{definition.currency}; an even plan had {_money(plan)} by then"
     )
     say(f"pacing     multiplier {decision.pacing_multiplier:.3f}")
-    width = max(map(len, found.forecasts)) + 2
+    width = max(len(one.platform) for one in decision.platforms) + 2
     for one in decision.platforms:
-        for line in _platform_lines(one, found.forecasts[one.platform], decision, width):
+        for line in _platform_lines(one, found.prospects.get(one.platform), decision, width):
             say(line)
     for line in _gate_lines(found):
         say(line)
@@ -193,29 +193,37 @@ def _tell(found: _Explained, now: float, *, everything: bool) -> None:
 
 
 def _platform_lines(
-    one: PlatformDecision, forecast: Forecast, decision: Decision, width: int
+    one: PlatformDecision, prospect: Prospect | None, decision: Decision, width: int
 ) -> list[str]:
     mark = "*" if one.platform == decision.best_platform else " "
     bid = f"bid {_price(one.bid_micros)}" if one.bid_micros else "no bid"
     roi = "-" if one.roi_micros is None else f"{one.roi_micros / MICROS:+.4f}"
     held = platform_sentence(one)
     first = f"{mark} {one.platform:<{width}}{bid}  roi a click {roi}  cap {_money(one.cap_micros)}"
-    sample, age, spread, whole = forecast.confidence_parts
+    lines = [f"{first}{f'  held by {held}' if held else ''}"]
+    if prospect is None:  # a platform that the campaign has dropped: its cap is still in force
+        return lines
+    trust, clicks = prospect.confidence, prospect.clicks_an_hour
+    market = condition_words(one)
+    hourly = "" if clicks is None else f"  clicks an hour {clicks.value:,.0f}"
     return [
-        f"{first}{f'  held by {held}' if held else ''}",
-        f"           cpc {_estimate(forecast.cpc_micros, MICROS, 4)}  "
-        f"cvr {_estimate(forecast.cvr, 0.01, 2)} %",
-        f"           confidence {forecast.confidence:.2f} = sample {sample:.2f} x age {age:.2f} x "
-        f"spread {spread:.2f} x complete {whole:.2f}; {forecast.samples} samples, "
-        f"{forecast.clicks:,} clicks",
+        *lines,
+        f"           cpc {_rate(prospect.cpc_micros, MICROS, 4)}{hourly}"
+        f"{f'  ({market})' if market else ''}",
+        f"           cvr % {_rate(prospect.cvr, 0.01, 2)}; of {prospect.conversions:,.1f} "
+        f"conversions, next report {_rate(prospect.reported_cvr, 0.01, 2)}",
+        f"           confidence {trust.value:.2f} = sample {trust.sample_size:.2f} x age "
+        f"{trust.age:.2f} x spread {trust.spread:.2f} x complete {trust.completeness:.2f}; "
+        f"{prospect.samples} samples, {prospect.clicks:,} clicks",
     ]
 
 
-def _estimate(found: Estimate | None, unit: float, digits: int) -> str:
+def _rate(found: Rate | None, unit: float, digits: int) -> str:
     if found is None:
         return "-"
-    value, low, high = (one / unit for one in (found.value, found.low, found.high))
-    return f"{value:.{digits}f} (95 %: {low:.{digits}f} to {high:.{digits}f})"
+    high = "?" if found.high is None else f"{found.high / unit:.{digits}f}"
+    interval = f"95 %: {found.low / unit:.{digits}f} to {high}"
+    return f"{found.value / unit:.{digits}f} ({interval}; {found.by})"
 
 
 def _gate_lines(found: _Explained) -> list[str]:
@@ -286,7 +294,7 @@ def _json(found: _Explained) -> dict[str, object]:
         "reason": sentence(decision, found.bench.campaign.definition),
         "campaign": found.bench.campaign,
         "planned_micros": planned_micros(found.bench.campaign.definition, decision.at),
-        "forecasts": {name: _forecast_json(one) for name, one in found.forecasts.items()},
+        "forecasts": found.prospects,
         "gateways": [{"gateway": name, "account": one} for name, one in found.gateways],
         "otherwise": [
             {"lever": turn.lever, "sign": turn.sign, "threshold": turn.threshold, "now": turn.now}
@@ -296,18 +304,3 @@ def _json(found: _Explained) -> dict[str, object]:
         "replayed_from": found.rerun.begins,
         "difference": found.rerun.difference,
     }
-
-
-def _forecast_json(one: Forecast) -> dict[str, object]:
-    return {
-        "cpc_micros": _estimate_json(one.cpc_micros),
-        "cvr": _estimate_json(one.cvr),
-        "confidence": one.confidence,
-        "confidence_parts": one.confidence_parts,
-        "samples": one.samples,
-        "clicks": one.clicks,
-    }
-
-
-def _estimate_json(one: Estimate | None) -> dict[str, float] | None:
-    return None if one is None else {"value": one.value, "low": one.low, "high": one.high}

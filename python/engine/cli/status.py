@@ -29,6 +29,7 @@ class WorkerLine(msgspec.Struct, frozen=True):
     round_ms: float
     late_rounds: int
     skipped_rounds: int
+    shed_share: float  # of the work of all rounds that is left out now
     is_draining: bool
 
 
@@ -119,6 +120,7 @@ def _judged(board: Board, session: Session, letters: int) -> Status:
                 round(beat.round_ms, 1),
                 beat.late_rounds,
                 beat.skipped_rounds,
+                beat.shed_share,
                 beat.draining,
             )
             for name, beat in alive.items()
@@ -162,6 +164,11 @@ def _findings(status: Status) -> list[str]:
     if status.dead_letters:
         more = "more than " if status.dead_letters_are_more else ""
         found.append(f"{more}{status.dead_letters:,} dead letters (engine dead list)")
+    found += [
+        f"{one.worker} leaves out {one.shed_share:.0%} of its work: add workers"
+        for one in status.workers
+        if one.shed_share
+    ]
     versions = {one.version for one in status.workers}
     if len(versions) > 1:
         found.append(f"workers of versions {', '.join(sorted(versions))}: upgrade the others")

@@ -23,6 +23,7 @@ class Counted(Protocol):
     rows_refused: int
     rows_unknown: int
     samples: int
+    shed_rounds: int
     skipped_rounds: int
     takes: int
 
@@ -65,6 +66,11 @@ def worker_families(worker: Measured, *, bounds_ms: Sequence[float]) -> Iterable
         "engine_worker_skipped_rounds",
         "Rounds left out because one before them was late.",
         tally.skipped_rounds,
+    )
+    yield counter(
+        "engine_worker_shed_rounds",
+        "Rounds left out for those with more at stake.",
+        tally.shed_rounds,
     )
     yield counter("engine_worker_decisions", "Campaigns decided.", tally.decisions)
     yield counter("engine_worker_samples", "Samples counted in.", tally.samples)

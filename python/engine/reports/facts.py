@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from engine.domain.campaign import Campaign, Definition, Strategy
-from engine.domain.decision import Action, Binding, Decision, PlatformDecision
+from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.domain.lifecycle import State
 from engine.reports.plan import planned_micros
 from engine.reports.where import Field, Kind, Value, Where, parse_where
@@ -75,8 +75,8 @@ def rows_of(
         yield Row(campaign, platform, decision, bids.get(platform), ledger, now)
 
 
-def code_name(code: Action | Binding) -> str:
-    """Return the name of an action or a binding as people write it.
+def code_name(code: Action | Binding | Condition) -> str:
+    """Return the name of an action, a binding or a condition as people write it.
 
     >>> code_name(Binding.MAX_BID)
     'max-bid'
@@ -120,6 +120,11 @@ def _bound(row: Row) -> str | None:
     return None if row.bid is None else code_name(row.bid.bound_by)
 
 
+def _condition(row: Row) -> str | None:
+    found = None if row.bid is None else row.bid.condition
+    return None if found is None else code_name(found)
+
+
 def _label(name: str) -> Field[Row] | None:
     prefix, dot, label = name.partition(".")
     if prefix not in ("label", "labels") or not dot or not label:
@@ -130,6 +135,7 @@ def _label(name: str) -> Field[Row] | None:
 _STATES = tuple(state.value for state in State)
 _STRATEGIES = tuple(strategy.value for strategy in Strategy)
 _ACTIONS = tuple(code_name(action) for action in Action)
+_CONDITIONS = tuple(code_name(condition) for condition in Condition)
 _BINDINGS = tuple(code_name(binding) for binding in Binding)
 
 FIELDS: dict[str, Field[Row]] = {
@@ -175,11 +181,14 @@ FIELDS: dict[str, Field[Row]] = {
     "cvr": Field(Kind.RATIO, _of_bid("cvr"), "forecast on this platform"),
     "roi": Field(Kind.MONEY, _of_bid("roi_micros"), "forecast a click on this platform"),
     "confidence": Field(Kind.RATIO, _of_bid("confidence"), "in that forecast, 0 to 1"),
+    "condition": Field(
+        Kind.TEXT, _condition, "what the market on this platform is up to", _CONDITIONS
+    ),
     "bid_bound_by": Field(Kind.TEXT, _bound, "what bound the bid on this platform", _BINDINGS),
 }  # fmt: skip
 
 DECIDED = frozenset(
     {"spent", "left", "spent_share", "pace", "action", "bound_by", "best", "pacing"}
-    | {"decided_ago", "bid", "cap", "cpc", "cvr", "roi", "confidence", "bid_bound_by"}
+    | {"decided_ago", "bid", "cap", "cpc", "cvr", "roi", "confidence", "condition", "bid_bound_by"}
 )
 """The fields that the decision chain tells; the others are in the table of campaigns."""

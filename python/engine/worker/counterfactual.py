@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from engine.backtest.changes import Change, apply_changes
-from engine.core.book import Book, CoreError, Forecast
+from engine.core.book import Book, CoreError
 from engine.domain.campaign import Campaign, Definition
-from engine.domain.decision import Action, Binding, Decision, PlatformDecision
-from engine.domain.ids import campaign_key, series_key
+from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
+from engine.domain.ids import campaign_key
 from engine.domain.lifecycle import State as Life
 from engine.domain.money import MICROS
+from engine.domain.prospect import Prospect
 from engine.errors import ConfigError
 from engine.messaging.records import Decide
 from engine.worker.state import State
@@ -80,18 +81,13 @@ class Bench:
                 state.book.remove(name)
         self._book = state.book.snapshot()
         self._key = campaign_key(campaign)
-        self._names = {
-            series_key(campaign, platform): platform
-            for platform in self.campaign.definition.platforms
-        }
+        self._names = dict(state.names.platforms)  # those dropped too: their caps are in force
         self.base = self._decided(Book.restore(self._book))
 
-    def forecasts(self) -> dict[str, Forecast]:
+    def prospects(self) -> dict[str, Prospect]:
         """Return what is forecast on each platform, as the round saw it."""
-        book, name = Book.restore(self._book), self.campaign.definition.id
-        return {
-            platform: book.forecast(name, platform, self.at_ms) for platform in self._names.values()
-        }
+        book, definition = Book.restore(self._book), self.campaign.definition
+        return {one: book.prospect(definition.id, one, self.at_ms) for one in definition.platforms}
 
     def turns(self) -> list[Turn]:
         """Return what would have made another decision, what matters most first."""
@@ -210,7 +206,7 @@ class Bench:
         series = decided.series[first : first + count]
         platforms = tuple(
             PlatformDecision(
-                platform=self._names.get(int(one["series"]), "?"),
+                platform=self._names[int(one["series"])],
                 bid_micros=int(one["bid_micros"]),
                 cap_micros=int(one["cap_micros"]),
                 cpc_micros=_known(float(one["cpc_micros"])),
@@ -218,6 +214,7 @@ class Bench:
                 roi_micros=_known(float(one["roi_micros"])),
                 confidence=float(one["confidence"]),
                 bound_by=Binding(int(one["bound_by"])),
+                condition=Condition(int(one["condition"])),
             )
             for one in series
         )
