@@ -63,7 +63,12 @@ _DEAD = (
     ("retry", "Send dead letters to where they came from again."),
 )
 
-COMMANDS = (*(name for _, name, _, _ in _COMMANDS), "config", "dead")
+_PLATFORMS = (
+    ("list", "List ad platforms, and what an adapter still needs."),
+    ("check", "Ask a platform which ad accounts the credentials reach."),
+)
+
+COMMANDS = (*(name for _, name, _, _ in _COMMANDS), "config", "dead", "platforms")
 
 
 def application(called: Sequence[str] = ()) -> App:
@@ -102,6 +107,13 @@ def application(called: Sequence[str] = ()) -> App:
         summary = None if name in called[1:2] else line
         dead.command(f"engine.cli.dead:{name}_command", name=name, help=summary)
     app.command(dead)
+    platforms = App(
+        name="platforms", help="Ad platforms: adapters and accounts.", group=_ELSE, help_epilogue=""
+    )
+    for name, line in _PLATFORMS:
+        summary = None if name in called[1:2] else line
+        platforms.command(f"engine.cli.platforms:{name}_command", name=name, help=summary)
+    app.command(platforms)
     return app
 
 

@@ -129,6 +129,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     report_delay_s: int = 900  # how far behind reports are, usually
     restated_days: int = 3  # how long conversions are still restated, usually
     quota_renewed_in: str = "UTC"  # time zone of its day
+    is_quota_sliding: bool = False  # it has no day: what counts is the last 24 hours
 
 
 class Platform(Protocol):

@@ -114,7 +114,7 @@ class Books(Protocol):
         ...
 
     def restrategise(self, account: str, level: Level, entity: str, strategy: str) -> None:
-        """Change how an entity bids: what a careless client does by accident."""
+        """Change how an entity bids, by itself: what a careless client does by accident."""
         ...
 
     def stats(self, account: str, level: Level, *, since: float, until: float) -> Iterable[Stat]:
@@ -177,7 +177,8 @@ class MemoryBooks:
             setattr(found, _FIELDS[lever], whole)
 
     def restrategise(self, account: str, level: Level, entity: str, strategy: str) -> None:
-        self._entities[account, level][entity].strategy = strategy
+        found = self._entities[account, level][entity]
+        found.strategy, found.portfolio = strategy, ""
 
     def stats(self, account: str, level: Level, *, since: float, until: float) -> Iterator[Stat]:
         for (_, at), stat in sorted(self._stats[account, level].items()):

@@ -28,6 +28,7 @@ from engine.sandbox.state import MemoryBooks
 from engine.sandbox.tls import Certificates, make_certificates
 from support.clock import ManualClock
 from support.platforms import UnderTest, furnish_google, google, mutation, no_loose_ends
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -178,12 +179,16 @@ async def test_a_service_account_signs_for_its_token() -> None:
         assert len(await platform.inspect([here.bid])) == 1
 
 
+LOGGERS = ("google", "grpc", "urllib3", "requests")
+
+
 async def test_at_debug_no_log_shows_a_token(
     here: UnderTest, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for name in ("google", "grpc", "urllib3", "requests"):
+    for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG)
+        logging.getLogger(name).addHandler(caplog.handler)  # google's tells its parents nothing
     try:
         platform = here.others["make"](developer_token="a-developer-token")
         await platform.accounts()
@@ -193,9 +198,12 @@ async def test_at_debug_no_log_shows_a_token(
         with pytest.raises(PlatformUnavailableError):
             await platform.apply([mutation(here.bid, Lever.BID, 1_230_000)])
     finally:
-        for name in ("google", "grpc", "urllib3", "requests"):
+        for name in LOGGERS:
             logging.getLogger(name).setLevel(logging.NOTSET)
-    said = caplog.text + "".join(capsys.readouterr())
+            logging.getLogger(name).removeHandler(caplog.handler)
+    # A structured formatter shows more of a record than its message.
+    records = "".join(f"{vars(record)}" for record in caplog.records)
+    said = caplog.text + records + "".join(capsys.readouterr())
     assert "sandbox-" in said, "the request ids are in the log"
     for secret in ("ya29", "a-developer-token", "secret-1", "refresh-1"):
         assert secret not in said
@@ -211,6 +219,21 @@ async def test_a_call_without_a_deadline_does_not_leave(here: UnderTest) -> None
     finally:
         await clients.aclose()
     assert here.others["sandbox"].heard == []
+
+
+async def test_to_close_the_adapter_ends_its_calls_without_cancelling_who_waits(
+    here: UnderTest,
+) -> None:
+    here.faults.plan(Call.APPLY, Trouble.SILENT)
+    here.faults.plan(Call.INSPECT, Trouble.SILENT)
+    calls = [
+        asyncio.ensure_future(here.platform.apply([mutation(here.bid, Lever.SERVING, 0)])),
+        asyncio.ensure_future(here.platform.inspect([here.bid])),
+    ]
+    await wait_until(lambda: len(here.faults.taken) == 2, what="both calls to be taken")
+    await here.platform.aclose()
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in ended] == [PlatformUnavailableError] * 2
 
 
 async def test_a_report_may_take_longer_than_a_call(here: UnderTest) -> None:
@@ -240,7 +263,7 @@ def credentials(**changed: str) -> Credentials:
         ({"client_secret": ""}, "client_secret wanted, found client_id, refresh_token"),
         ({"clinet_id": "x"}, "found 'clinet_id'"),
         ({"login_customer_id": "123"}, "login_customer_id: ten digits wanted, found '123'"),
-        ({"access_level": "gold"}, "one of explorer, basic, standard wanted, found 'gold'"),
+        ({"access_level": "gold"}, "one of test, explorer, basic, standard wanted, found 'gold'"),
         ({"endpoint": "http://googleads.example.com"}, "https, as tokens travel there, wanted"),
         ({"endpoint": "ftp://127.0.0.1"}, "https://host:port wanted, found 'ftp://127.0.0.1'"),
         ({"service_account": "{}"}, "a key of a service account in JSON wanted"),

@@ -122,7 +122,7 @@ async def test_levers_of_one_resource_are_one_operation(here: UnderTest) -> None
     outcomes = await here.platform.apply(
         [
             mutation(target("campaigns/2"), Lever.TARGET_CPA, 18_000_000, name="a"),
-            mutation(target("campaigns/2"), Lever.SERVING, 0, name="b"),
+            mutation(target("campaigns/2"), Lever.SERVING, 1, name="b"),
         ]
     )
     assert {outcome.result for outcome in outcomes} == {Result.APPLIED}
@@ -136,7 +136,7 @@ async def test_of_one_resource_the_lever_that_was_not_at_fault_may_do_later(
     outcomes = await here.platform.apply(
         [
             mutation(target("campaigns/2"), Lever.TARGET_CPA, 18_003_217, name="uneven"),
-            mutation(target("campaigns/2"), Lever.SERVING, 0, name="innocent"),
+            mutation(target("campaigns/2"), Lever.SERVING, 1, name="innocent"),
         ]
     )
     assert [outcome.result for outcome in outcomes] == [Result.REJECTED, Result.FAILED]
@@ -166,6 +166,42 @@ async def test_stops_go_first_and_wait_for_no_question(here: UnderTest) -> None:
     here.others["sandbox"].heard.clear()
     await here.platform.apply([mutation(target("campaigns/2"), Lever.SERVING, 0)])
     assert [method for method, _ in here.others["sandbox"].heard] == ["MutateCampaigns"]
+
+
+async def test_a_stop_is_no_hostage_of_another_lever(here: UnderTest) -> None:
+    outcomes = await here.platform.apply(
+        [
+            mutation(target("campaigns/2"), Lever.TARGET_CPA, 18_003_217, name="uneven"),
+            mutation(target("campaigns/2"), Lever.SERVING, 0, name="stop"),
+        ]
+    )
+    assert [outcome.result for outcome in outcomes] == [Result.REJECTED, Result.APPLIED]
+    assert not (await one_standing(here.platform, target("campaigns/2"))).is_serving
+
+
+async def test_a_stop_waits_for_no_question_and_is_not_lost_with_one(here: UnderTest) -> None:
+    here.faults.plan(Call.INSPECT, Trouble.THROTTLED)
+    outcomes = await here.platform.apply(
+        [
+            mutation(target("campaigns/1"), Lever.DAILY_BUDGET, 55_000_000, name="budget"),
+            mutation(target("campaigns/3"), Lever.SERVING, 0, name="stop"),
+        ]
+    )
+    assert [outcome.result for outcome in outcomes] == [Result.FAILED, Result.APPLIED]
+    assert not (await one_standing(here.platform, target("campaigns/3"))).is_serving
+
+
+@pytest.mark.parametrize("values", [(0, 1), (1, 0)])
+async def test_of_a_stop_and_a_start_the_later_counts(
+    here: UnderTest, values: tuple[int, int]
+) -> None:
+    asked = [
+        mutation(target("campaigns/2"), Lever.SERVING, value, name=f"{n}")
+        for n, value in enumerate(values)
+    ]
+    assert {outcome.result for outcome in await here.platform.apply(asked)} == {Result.APPLIED}
+    standing = await one_standing(here.platform, target("campaigns/2"))
+    assert standing.is_serving is bool(values[-1])
 
 
 def both() -> list:  # type: ignore[type-arg] # of mutations
@@ -220,6 +256,9 @@ async def test_a_suspended_account_is_said_to_be_and_its_changes_are_refused(
     here.books.open(msgspec.structs.replace(account, is_suspended=True))
     standing = await one_standing(here.platform, here.bid)
     assert standing.why_not_serving == "ad account suspended"
+    [outcome] = await here.platform.apply([mutation(here.bid, Lever.SERVING, 0)])
+    assert outcome.result is Result.REJECTED
+    assert outcome.code.endswith("ACTION_NOT_PERMITTED_FOR_SUSPENDED_ACCOUNT")
 
 
 async def test_amounts_in_yen_are_whole_yen(here: UnderTest) -> None:

@@ -29,6 +29,7 @@ from engine.platforms.google.operations import (
     Operation,
     Service,
     ask,
+    by_urgency,
     needs_standing,
     outcomes_of,
     plan,
@@ -87,7 +88,7 @@ class GoogleAds:
             batch=_BATCH,
             report_delay_s=3 * 3600,
             restated_days=30,
-            quota_renewed_in="America/Los_Angeles",
+            is_quota_sliding=True,
         )
 
     async def aclose(self) -> None:
@@ -139,39 +140,59 @@ class GoogleAds:
         if not mutations:
             return []
         ad_account = _one_ad_account(mutations)
-        found = await self._look_up([m.target for m in mutations if needs_standing(m)])
-        operations, outcomes = plan(mutations, found)
-        outcomes |= await self._send(ad_account, mutations, operations, is_dry_run=is_dry_run)
+        outcomes: dict[int, Outcome] = {}
+        for part in by_urgency(mutations):
+            await self._apply(ad_account, mutations, part, outcomes, is_dry_run=is_dry_run)
         return [outcomes[position] for position in range(len(mutations))]
+
+    async def _apply(
+        self,
+        ad_account: str,
+        mutations: Sequence[Mutation],
+        part: Sequence[int],
+        outcomes: dict[int, Outcome],
+        *,
+        is_dry_run: bool,
+    ) -> None:
+        """Apply a part of a batch, one service after the other; put down what came of it."""
+        asked = [mutations[position] for position in part]
+        try:
+            found = await self._look_up([m.target for m in asked if needs_standing(m)])
+            operations, refused = plan(mutations, part, found)
+            outcomes |= refused
+            for service in Service:
+                batch = [each for each in operations if each.service is service]
+                if batch:
+                    request = request_of(ad_account, service, batch, is_dry_run=is_dry_run)
+                    outcomes |= await self._send(ad_account, mutations, batch, request)
+        except PlatformUnavailableError:
+            raise  # what was applied is not known: of these, and so of the batch
+        except PlatformError as error:
+            if all(outcome.result is not Result.APPLIED for outcome in outcomes.values()):
+                raise
+            # Others of the batch were applied. These were not: each is told so.
+            for position in part:
+                failed = Outcome(mutations[position].id, Result.FAILED, error.reason, error.code)
+                outcomes.setdefault(position, failed)
 
     async def _send(
         self,
         ad_account: str,
         mutations: Sequence[Mutation],
-        operations: Sequence[Operation],
-        *,
-        is_dry_run: bool,
+        batch: Sequence[Operation],
+        request: Any,
     ) -> dict[int, Outcome]:
-        """Ask one service after the other; those with stops go first."""
-        by_service: dict[Service, list[Operation]] = defaultdict(list)
-        for operation in operations:
-            by_service[operation.service].append(operation)
-        outcomes: dict[int, Outcome] = {}
-        for service, batch in by_service.items():
-            request = request_of(ad_account, service, batch, is_dry_run=is_dry_run)
-            try:
-                answer = await self._calls.ask(ask(service), request, ad_account)
-            except PlatformUnavailableError:
-                raise  # what was applied is not known: of these, and so of the batch
-            except PlatformError as error:
-                if not outcomes:
-                    raise
-                # Others of the batch were applied. These were not: each is told so.
-                outcomes |= _not_applied(mutations, batch, error)
-            else:
-                failed = refusals(type(answer).pb(answer).partial_failure_error)
-                outcomes |= outcomes_of(mutations, batch, failed)
-        return outcomes
+        try:
+            answer = await self._calls.ask(ask(batch[0].service), request, ad_account)
+        except PlatformRejectedError as error:
+            return {
+                position: Outcome(mutations[position].id, Result.REJECTED, error.reason, error.code)
+                for operation in batch
+                for positions in operation.asked_by.values()
+                for position in positions
+            }
+        failed = refusals(type(answer).pb(answer).partial_failure_error)
+        return outcomes_of(mutations, batch, failed)
 
     async def _look_up(self, targets: Sequence[Target]) -> dict[Target, Found]:
         wanted: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -243,18 +264,6 @@ def _one_ad_account(mutations: Sequence[Mutation]) -> str:
     if len(mutations) > _BATCH:
         raise ValueError(f"at most {_BATCH} mutations wanted, found {len(mutations)}")
     return ad_accounts.pop()
-
-
-def _not_applied(
-    mutations: Sequence[Mutation], batch: Sequence[Operation], error: PlatformError
-) -> dict[int, Outcome]:
-    result = Result.REJECTED if isinstance(error, PlatformRejectedError) else Result.FAILED
-    return {
-        position: Outcome(mutations[position].id, result, error.reason, error.code)
-        for operation in batch
-        for positions in operation.asked_by.values()
-        for position in positions
-    }
 
 
 def _ad_account(client: Any) -> AdAccount:

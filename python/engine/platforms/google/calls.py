@@ -4,6 +4,7 @@ Each call is made once, and anew only where Google found its token too old to lo
 are raw protobuf: the library's own wrappers read eleven times slower.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -93,6 +94,9 @@ class Calls:
             )
         except CALL_ERRORS as error:
             raise self._refused(error) from error
+        except asyncio.CancelledError:
+            _raise_if_closed()
+            raise
         return _read(answer)
 
     async def _rows(
@@ -116,6 +120,9 @@ class Calls:
                     yield row
         except CALL_ERRORS as error:
             raise self._refused(error) from error
+        except asyncio.CancelledError:
+            _raise_if_closed()
+            raise
         finally:
             if stream is not None:
                 stream.cancel()  # of no effect where it has ended
@@ -137,6 +144,13 @@ class Calls:
         if isinstance(found, PlatformCredentialsError):
             self._access.tokens.forget()  # it may have been revoked: the next call asks anew
         return found
+
+
+def _raise_if_closed() -> None:
+    """Raise where nobody cancelled this task: gRPC says so too when its channel is closed."""
+    task = asyncio.current_task()
+    if task is not None and not task.cancelling():
+        raise PlatformUnavailableError(NAME, "the connection was closed") from None
 
 
 def _read(answer: Any) -> Any:

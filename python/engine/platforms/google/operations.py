@@ -31,6 +31,7 @@ __all__ = [
     "Operation",
     "Service",
     "ask",
+    "by_urgency",
     "needs_standing",
     "outcomes_of",
     "plan",
@@ -65,11 +66,6 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, float]
     asked_by: dict[str, list[int]]  # field → positions in the batch
 
-    @property
-    def is_stop(self) -> bool:
-        """Return whether it pauses something: such go first."""
-        return self.fields.get("status") == _PAUSED
-
 
 class _Refused(Exception):  # noqa: N818 # an answer, not a failure
     pass
@@ -80,13 +76,29 @@ def needs_standing(mutation: Mutation) -> bool:
     return mutation.lever is not Lever.SERVING
 
 
+def by_urgency(mutations: Sequence[Mutation]) -> list[list[int]]:
+    """Return the positions of stops, and of all others: parts that are asked for by themselves.
+
+    A stop waits for no question, and is not refused because another lever of its entity is. Of an
+    entity that is stopped and started in one batch, the later counts.
+    """
+    last = {m.target: m.value for m in mutations if m.lever is Lever.SERVING}
+    stops: list[int] = []
+    others: list[int] = []
+    for position, mutation in enumerate(mutations):
+        is_stop = mutation.lever is Lever.SERVING and last[mutation.target] == 0
+        (stops if is_stop else others).append(position)
+    return [part for part in (stops, others) if part]
+
+
 def plan(
-    mutations: Sequence[Mutation], found: Mapping[Target, Found]
+    mutations: Sequence[Mutation], part: Sequence[int], found: Mapping[Target, Found]
 ) -> tuple[list[Operation], dict[int, Outcome]]:
-    """Return operations, stops first, and the outcomes of mutations that are refused here."""
+    """Return the operations of a part, and the outcomes of mutations that are refused here."""
     merged: dict[tuple[Service, str], Operation] = {}
     refused: dict[int, Outcome] = {}
-    for position, mutation in enumerate(mutations):
+    for position in part:
+        mutation = mutations[position]
         try:
             service, resource, field, value = _aim(mutation, found.get(mutation.target))
         except _Refused as error:
@@ -98,7 +110,7 @@ def plan(
         )
         operation.fields[field] = value
         operation.asked_by.setdefault(field, []).append(position)
-    return sorted(merged.values(), key=lambda operation: not operation.is_stop), refused
+    return list(merged.values()), refused
 
 
 def request_of(

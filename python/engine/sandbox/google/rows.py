@@ -154,7 +154,14 @@ def _getter(field: str) -> Callable[[_Line], object]:
         said = f"Unrecognized field in the query: '{field}' (not known to this sandbox)."
         error = error_of("query_error", "UNRECOGNIZED_FIELD", said)
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, error)
-    return getter
+    part = _PARTS.get(field.partition(".")[0])
+    if part is None:
+        return getter
+    # A campaign without a portfolio, say, has no fields of one.
+    return lambda line: getter(line) if getattr(line, part) is not None else None
+
+
+_PARTS = {"campaign_budget": "budget", "bidding_strategy": "portfolio", "campaign": "campaign"}
 
 
 def _status(entity: Entity | None) -> str:
