@@ -8,12 +8,14 @@ from engine.domain.decision import Binding
 from engine.gateway.columns import BUDGET, SERVING, STEER, Columns
 from engine.gateway.desire import DesireSettings, Why, desires
 from engine.gateway.gate import GateSettings, HeldBack, Picked, pick, settle
+from engine.gateway.worth import Curve, Curves, move_worth
 
 NOW = 1_700_000_000.0
 HALF = 43_200.0
 
 entities = st.fixed_dictionaries(
     {
+        "whole": st.just(10e6),
         "bid": st.sampled_from([0.0, 100_000.0, 510_000.0, 800_000.0, 5_000_000.0]),
         "cap": st.sampled_from([1e6, 1e9, 1e12]),
         "spent": st.sampled_from([0.0, 9.9e5, 1.05e6, 2e6]),
@@ -71,7 +73,7 @@ def picked(
         wanted,
         now=NOW,
         day_left_s=HALF,
-        slope=np.full(n, 1e-8),
+        curve=Curve(np.full(n, 0.01), np.full(n, 500_000.0), np.full(n, 0.5)),
         most=most,
         most_urgent=most_urgent,
         short_of=HeldBack.PURSE,
@@ -127,7 +129,7 @@ def test_a_halt_stops_everything_that_is_linked_and_may_serve(
 @given(floors)
 def test_what_is_applied_is_not_wanted_again(rows: list[dict[str, float]]) -> None:
     columns = filled(rows)
-    settings = GateSettings(hold_s=0.0, budget_hold_s=0.0, largest_rise=1e9,
+    settings = GateSettings(hold_s=0.0, budget_hold_s=0.0, largest_rise=1e9, largest_fall=1.0,
                             largest_target_step=1e9, largest_budget_rise=1e9)  # fmt: skip
     first = picked(columns, settings=settings)
     for place, move, value in zip(first.place, first.move, first.value, strict=True):
@@ -160,7 +162,7 @@ def one(**fields: float) -> Columns:
 
 
 def reasons(columns: Columns, **settings: float) -> dict[str, int]:
-    return picked(columns, settings=GateSettings(**settings)).held  # type: ignore[arg-type]
+    return picked(columns, settings=GateSettings(**settings)).held
 
 
 def test_each_reason_to_hold_back_is_counted_by_its_name() -> None:
@@ -184,8 +186,9 @@ def test_an_entity_that_is_not_ready_may_be_bid_down_and_not_up() -> None:
     assert picked(one(readiness=0.1, steered_by=2, steer=1.1)).value.tolist() == [1.25]
 
 
-def test_a_bid_at_most_doubles_at_once_and_a_target_moves_by_a_fifth() -> None:
-    assert picked(one(bid=5_000_000.0)).value.tolist() == [1_000_000.0]
+def test_a_bid_moves_threefold_at_most_at_once_and_a_target_by_a_fifth() -> None:
+    assert picked(one(bid=5_000_000.0)).value.tolist() == [1_500_000.0]
+    assert picked(one(bid=20_000.0)).value.tolist() == [120_000.0]
     assert picked(one(steered_by=1, steer=10_000_000.0)).value.tolist() == [12_000_000.0]
     down = picked(one(steered_by=1, steer=40_000_000.0)).value.tolist()
     assert down == [33_330_000.0]
@@ -202,12 +205,45 @@ def test_budget_changes_of_an_entity_are_counted_by_the_hour() -> None:
     assert BUDGET in picked(columns).move.tolist()
 
 
-def test_spend_that_runs_at_its_cap_is_shifted_down_and_then_stopped() -> None:
-    near = one(cap=2e6, spent=1.64e6, spend_per_s=400.0)  # 0.36 left, 0.72 before a report tells
-    assert picked(near).value.tolist() == [400_000.0]
-    reached = picked(one(cap=2e6, spent=2e6))
+def test_spend_that_runs_past_its_cap_is_shifted_down_and_then_stopped() -> None:
+    # A budget of 10.00: 0.20 beyond the cap are tolerated, 1.00 is a runaway.
+    usual = {"whole": 10e6, "cap": 2e6, "spend_per_s": 400.0}  # 0.72 before a report tells
+    near = picked(one(spent=1.84e6, **usual))
+    assert near.value.tolist() == [400_000.0]
+    assert picked(one(spent=1.0e6, **usual)).value.tolist() == [800_000.0]
+    reached = picked(one(spent=2.3e6, **usual))
     assert (reached.move.tolist(), reached.value.tolist()) == ([SERVING], [0.0])
     assert not reached.is_emergency[0]
-    beyond = picked(one(cap=2e6, spent=2.3e6))
+    beyond = picked(one(spent=3.1e6, **usual))
     assert beyond.is_emergency[0]
     assert Why.WORDS[int(beyond.why[0])] == "runaway"
+
+
+bids = st.floats(1e4, 1e7)
+
+
+@given(have=bids, want=bids, clicks=st.floats(1e-6, 1.0), at=bids, paid=st.floats(0.05, 0.8))
+def test_what_a_change_is_worth_is_the_integral_that_it_says(
+    have: float, want: float, clicks: float, at: float, paid: float
+) -> None:
+    curve = Curve(np.array([clicks]), np.array([at]), np.array([paid]))
+    found = float(move_worth(np.array([have]), np.array([want]), curve, np.ones(1))[0])
+    elasticity = paid / (1 - paid)
+    edges = np.linspace(have, want, 20_001)
+    sold = clicks * (edges / at) ** elasticity
+    middle = (edges[1:] + edges[:-1]) / 2
+    wanted = 3600.0 * float(((want - middle) * np.diff(sold)).sum())
+    assert found >= 0
+    scale = 3600.0 * max(float(sold.max()) * want, 1.0)
+    assert abs(found - wanted) <= 1e-3 * max(wanted, found) + 1e-7 * scale
+
+
+def test_curves_draw_towards_the_ad_accounts_mean_and_forget() -> None:
+    curves = Curves(2)
+    curves.saw(np.array([1000.0, 0.0]), np.array([4e8, 0.0]), np.array([8e5, 8e5]), 3600.0)
+    found = curves.curve(np.zeros(2))
+    assert found.clicks[0] > found.clicks[1] > 0
+    assert found.bid.tolist() == [8e5, 8e5]
+    assert abs(found.paid[0] - 0.5) < 0.01
+    curves.saw(np.zeros(2), np.zeros(2), np.array([8e5, 8e5]), 100 * 86_400.0)
+    assert curves.curve(np.zeros(2)).clicks[0] < 1e-4

@@ -34,7 +34,7 @@ class Engine:
         self.settled.append(sum(one.spend_micros for one in self.samples.values()))
 
     def sum(self, field: str) -> float:
-        return sum(getattr(one, field) for one in self.samples.values())
+        return float(sum(getattr(one, field) for one in self.samples.values()))
 
 
 @given(GROWTH)

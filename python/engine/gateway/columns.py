@@ -26,6 +26,7 @@ class Columns:
 
     # what was decided
     bid: NDArray[np.float64]  # 0: none; NaN: nothing decided yet
+    decided_at: NDArray[np.float64]
     cap: NDArray[np.float64]
     cpc: NDArray[np.float64]
     cvr: NDArray[np.float64]
@@ -44,6 +45,7 @@ class Columns:
     most_cpa: NDArray[np.float64]  # NaN: none, as the next
     least_roas: NDArray[np.float64]
     day_cap: NDArray[np.float64]
+    whole: NDArray[np.float64]  # the campaign's whole budget
     # how it stands on the platform
     is_known: NDArray[np.bool_]
     serving: NDArray[np.float64]  # 0 or 1
@@ -101,6 +103,7 @@ def lever_of(move: int, steered_by: int) -> Lever:
 
 _FIELDS: dict[str, tuple[Any, Any, int]] = {
     "bid": (np.float64, _NAN, 0),
+    "decided_at": (np.float64, _NEVER, 0),
     "cap": (np.float64, _NAN, 0),
     "cpc": (np.float64, _NAN, 0),
     "cvr": (np.float64, _NAN, 0),
@@ -118,6 +121,7 @@ _FIELDS: dict[str, tuple[Any, Any, int]] = {
     "most_cpa": (np.float64, _NAN, 0),
     "least_roas": (np.float64, _NAN, 0),
     "day_cap": (np.float64, _NAN, 0),
+    "whole": (np.float64, 0.0, 0),
     "is_known": (np.bool_, False, 0),
     "serving": (np.float64, _NAN, 0),
     "steered_by": (np.int8, 0, 0),

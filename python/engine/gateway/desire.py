@@ -8,7 +8,10 @@
   reaches a report or two ahead, so it is a rate: room to the cap over the time until the next
   report can tell, smoothed over an hour.
 
-Spend that runs ahead of its cap is shifted down in proportion before it is stopped (`downshift`).
+Spend that runs ahead of its cap is shifted down in proportion (`downshift`) before it is stopped. A
+cap that is reached stops it only beyond a tolerance: caps move with every round, so to stop at each
+and start again would use up what a platform allows and lose more than it saves. What must not go on
+(a budget that is spent, a pause, a halt) has a bid of 0, and is stopped at once.
 """
 
 import msgspec
@@ -18,7 +21,15 @@ from numpy.typing import NDArray
 from engine.domain.decision import Binding
 from engine.gateway.columns import BUDGET, MOVES, SERVING, STEER, Columns
 
-__all__ = ["DesireSettings", "Desires", "Why", "desires", "downshift", "follow_rate"]
+__all__ = [
+    "DesireSettings",
+    "Desires",
+    "Why",
+    "desires",
+    "downshift",
+    "follow_bid",
+    "follow_rate",
+]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -48,8 +59,8 @@ LEAST_CVR = 1e-6
 class Why:
     """Why a lever is to move, as codes and in words."""
 
-    BID, BUDGET, START, IDLE, STOP, CAP, RUNAWAY, HALT, ORDER = range(9)
-    WORDS = ("bid", "budget", "start", "idle", "stop", "cap", "runaway", "halt", "order")
+    BID, BUDGET, START, IDLE, CAP, STOP, RUNAWAY, HALT, ORDER = range(9)
+    WORDS = ("bid", "budget", "start", "idle", "cap", "stop", "runaway", "halt", "order")
 
 
 class DesireSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +68,8 @@ class DesireSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     off_after_s: float = 300.0  # without a bid
     lag_s: float = 1800.0  # until a report tells of spend that begins now
-    runaway: float = 0.1  # spend beyond its cap by this fraction is stopped before anything else
+    tolerance: float = 0.02  # spend beyond its cap, of the whole budget, until it is stopped
+    runaway: float = 0.1  # and until it is stopped before anything else
     moves_budgets: bool = True
     least_budget: float = 1_000_000.0
     step: float = 10_000.0  # bids and targets are multiples of it, as budgets are
@@ -85,8 +97,9 @@ def desires(
 
     room = c.cap[:n] - c.spent[:n]
     has_cap = is_decided & (c.cap[:n] > 0)
-    is_at_cap = has_cap & (room <= 0)
-    is_runaway = is_at_cap & (-room > settings.runaway * c.cap[:n])
+    over = -room / np.maximum(c.whole[:n], 1.0)
+    is_at_cap = has_cap & (room <= 0) & (over >= settings.tolerance)
+    is_runaway = has_cap & (room < 0) & (over > settings.runaway)
     must_not = is_idle & np.isin(c.bound_by[:n], AT_ONCE)
     may_not = c.is_linked[:n] & ~c.may_run[:n]
     lasts = is_idle & (now - c.idle_since[:n] >= settings.off_after_s)
@@ -95,15 +108,16 @@ def desires(
     reason = np.full(n, Why.START, np.int8)
     for mask, code in (
         (lasts, Why.IDLE),
-        (must_not | may_not, Why.STOP),
         (is_at_cap, Why.CAP),
+        (must_not | may_not, Why.STOP),
         (is_runaway, Why.RUNAWAY),
         (is_halted, Why.HALT),
     ):
         serving[mask], reason[mask] = 0.0, code
     want[:, SERVING], why[:, SERVING] = serving, reason
 
-    shifted = bid * downshift(room, c.spend_per_s[:n], settings.lag_s, has_cap)
+    spare = room + settings.tolerance * c.whole[:n]
+    shifted = bid * downshift(spare, c.spend_per_s[:n], settings.lag_s, has_cap)
     want[:, STEER] = np.where(has_bid & (serving == 1.0), _steer(c, shifted, settings.step), np.nan)
     why[:, STEER] = Why.BID
     if settings.moves_budgets:
@@ -126,6 +140,14 @@ def downshift(room: Floats, spend_per_s: Floats, lag_s: float, has_cap: Flags) -
         share = np.clip(room / coming, LEAST_SHIFT, 1.0)
     shift: Floats = np.where(has_cap & (coming > 0), share, 1.0)
     return shift
+
+
+def follow_bid(columns: Columns, places: NDArray[np.int64], bid: Floats, *, at: float) -> None:
+    """Note the bids of new decisions, and since when there was none."""
+    c = columns
+    was_idle = c.bid[places] == 0.0
+    c.idle_since[places] = np.where(bid > 0, np.nan, np.where(was_idle, c.idle_since[places], at))
+    c.bid[places], c.decided_at[places] = bid, at
 
 
 def follow_rate(

@@ -15,10 +15,10 @@ from engine.domain.ids import partition_of
 from engine.domain.lifecycle import State
 from engine.gateway.bucket import TokenBucket
 from engine.gateway.columns import MOVES, SERVING, STEER, STEERED_BY, Columns, lever_of
-from engine.gateway.desire import DesireSettings, Why, desires, follow_rate
+from engine.gateway.desire import DesireSettings, Why, desires, follow_bid, follow_rate
 from engine.gateway.gate import GateSettings, HeldBack, Picked, pick, settle
 from engine.gateway.purse import Purse
-from engine.gateway.worth import Slopes
+from engine.gateway.worth import Curves
 from engine.messaging.changes import Change, Setting
 from engine.platforms.port import Lever, Standing
 
@@ -82,7 +82,7 @@ class Desk:
         self.ad_account = ad_account
         self.currency: str | None = None  # of the ad account; not known yet
         self.columns = Columns()
-        self.slopes = Slopes()
+        self.curves = Curves()
         self.purse = purse
         self.bucket = bucket
         self.waiting = 0
@@ -95,7 +95,6 @@ class Desk:
         self._places: dict[str, int] = {}
         self._claims: dict[str, dict[str, Link]] = {}  # by entity and campaign
         self._links: dict[int, Link] = {}  # who has a place
-        self._decided_at: Floats = np.zeros(0)
         self._halted: set[int] = set()  # partitions
         self._why_unlinked: dict[str, str] = {}
         self._pins: dict[tuple[str, int], tuple[Setting, float]] = {}  # by entity and move
@@ -205,8 +204,7 @@ class Desk:
         place = self.columns.add()
         self._places[entity] = place
         self._entities.append(entity)
-        self.slopes.grow(self.columns.count)
-        self._decided_at = np.pad(self._decided_at, (0, self.columns.count - len(self._decided_at)))
+        self.curves.grow(self.columns.count)
         return place
 
     def _allow(self, place: int, link: Link) -> None:
@@ -223,6 +221,7 @@ class Desk:
         c.most_cpa[place] = _or_nan(definition.target_cpa_micros)
         c.least_roas[place] = _or_nan(definition.target_roas)
         caps = (bounds.daily_cap_micros, rails.daily_cap_micros, definition.budget_micros)
+        c.whole[place] = definition.budget_micros
         c.day_cap[place] = min(cap for cap in caps if cap is not None)
 
     # what is heard
@@ -232,19 +231,14 @@ class Desk:
         place = np.array(found.place, np.int64)
         c = self.columns
         bid = np.array(found.bid, np.float64)
-        was_idle = c.bid[place] == 0.0
-        c.idle_since[place] = np.where(
-            bid > 0, np.nan, np.where(was_idle, c.idle_since[place], found.at)
-        )
-        c.bid[place] = bid
+        seconds = np.clip(found.at - c.decided_at[place], 0.0, 3600.0)
+        follow_bid(c, place, bid, at=found.at)
         c.cap[place] = found.cap
         for name in ("cpc", "cvr", "roi", "confidence"):
             getattr(c, name)[place] = getattr(found, name)
         c.bound_by[place] = found.bound_by
         c.partition[place], c.sequence[place] = found.partition, found.sequence
-        seconds = np.clip(found.at - self._decided_at[place], 0.0, 3600.0)
         follow_rate(c, place, seconds=seconds, lag_s=self._desire.lag_s)
-        self._decided_at[place] = found.at
 
     def halted(self, partition: int, *, is_halted: bool) -> None:
         """Note the kill switch of a partition."""
@@ -327,7 +321,7 @@ class Desk:
             wanted,
             now=now,
             day_left_s=day_left_s,
-            slope=self.slopes.slopes(),
+            curve=self.curves.curve(c.bid[: c.count]),
             most=usual,
             most_urgent=urgent,
             short_of=short_of,
@@ -403,10 +397,9 @@ class Desk:
         """Take in what was reported of the newest stretch, one entry a place."""
         c, n = self.columns, len(clicks)
         bids = np.where((c.serving[:n] == 1.0) & ~np.isnan(c.bid[:n]), c.bid[:n], 0.0)
-        full = np.zeros(self.columns.count)
-        full_clicks, full_bids = full.copy(), full.copy()
-        full_clicks[:n], full_bids[:n] = clicks, bids
-        self.slopes.saw(full_clicks, full_bids, seconds)
+        full = np.zeros((3, self.columns.count))
+        full[:, :n] = clicks, spend, bids
+        self.curves.saw(full[0], full[1], full[2], seconds)
         weight = 1.0 - 0.5 ** (seconds / 1800.0)
         c.spend_per_s[:n] += weight * (spend / max(seconds, 1.0) - c.spend_per_s[:n])
         c.today[:n] = today

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.gateway.columns import BUDGET, HOURLY, MOVES, SERVING, STEER, Columns
 from engine.gateway.desire import Desires, Why
-from engine.gateway.worth import budget_worth, move_worth
+from engine.gateway.worth import Curve, budget_worth, move_worth
 
 __all__ = ["GateSettings", "HeldBack", "Picked", "pick", "settle"]
 
@@ -55,7 +55,8 @@ class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     budget_dead_band: float = 0.1
     hold_s: float = 900.0  # of bids and targets, and of starts
     budget_hold_s: float = 3600.0
-    largest_rise: float = 1.0  # of a bid at once, a fraction: it may double
+    largest_rise: float = 2.0  # of a bid at once, a fraction: it may treble
+    largest_fall: float = 0.75  # of a bid at once: a quarter stays
     largest_target_step: float = 0.2  # either way: more restarts the platform's learning
     largest_budget_rise: float = 0.5
     step: float = 10_000.0  # bids, target CPAs and budgets are multiples of it
@@ -83,7 +84,7 @@ def pick(
     *,
     now: float,
     day_left_s: float,
-    slope: Floats,
+    curve: Curve,
     most: int,
     most_urgent: int,
     short_of: HeldBack,
@@ -118,7 +119,8 @@ def pick(
         _count(held, reason, blocked)
         open_ &= ~blocked
 
-    worth = _worths(columns, want, have, slope, day_left_s)
+    # By where it is to go, not by how far it may at once: else what is far off would come last.
+    worth = _worths(columns, desired.want, have, curve, day_left_s)
     place, move = np.nonzero(open_)
     urgent = (is_stop[place, move] & desired.is_emergency[place]) | is_order[place, move]
     order = np.lexsort((move, -worth[place, move], ~is_stop[place, move], ~urgent))
@@ -217,7 +219,8 @@ def _within_steps(c: Columns, wanted: Floats, have: Floats, settings: GateSettin
     steer, now = want[:, STEER], have[:, STEER]
     is_bid = c.steered_by[:n] == 0
     rise = np.where(is_bid, settings.largest_rise, settings.largest_target_step)
-    least = np.where(is_bid, 0.0, now / (1.0 + settings.largest_target_step))
+    fall = np.where(is_bid, settings.largest_fall, 1 - 1 / (1.0 + settings.largest_target_step))
+    least = now * (1.0 - fall)
     near = np.clip(steer, least, now * (1.0 + rise))
     near = np.where(c.steered_by[:n] == 2, near, _to_step(near, settings.step))
     want[:, STEER] = np.where(np.isnan(now), steer, near)
@@ -231,17 +234,17 @@ def _to_step(amount: Floats, step: float) -> Floats:
     return np.asarray(np.maximum(np.floor(amount / step + 1e-9), 1.0) * step, np.float64)
 
 
-def _worths(c: Columns, want: Floats, have: Floats, slope: Floats, day_left_s: float) -> Floats:
+def _worths(c: Columns, want: Floats, have: Floats, curve: Curve, day_left_s: float) -> Floats:
     n = c.count
     worth = np.zeros((n, MOVES))
     in_force, wanted = _as_bid(c, have[:, STEER]), _as_bid(c, want[:, STEER])
     in_force = np.where(np.isnan(in_force), 0.0, in_force)
     confidence = c.confidence[:n]
-    worth[:, STEER] = np.nan_to_num(move_worth(in_force, wanted, slope, confidence))
+    worth[:, STEER] = np.nan_to_num(move_worth(in_force, wanted, curve, confidence))
     bid = np.where(np.isnan(c.bid[:n]), 0.0, c.bid[:n])
-    starts = move_worth(np.zeros(n), bid, slope, confidence)
+    starts = move_worth(np.zeros(n), bid, curve, confidence)
     stops = np.maximum(
-        move_worth(in_force, np.zeros(n), slope, np.ones(n)), 3600.0 * c.spend_per_s[:n]
+        move_worth(in_force, np.zeros(n), curve, np.ones(n)), 3600.0 * c.spend_per_s[:n]
     )
     worth[:, SERVING] = np.where(want[:, SERVING] == 1.0, starts, stops)
     with np.errstate(divide="ignore", invalid="ignore"):

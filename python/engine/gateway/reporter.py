@@ -6,7 +6,7 @@ series did before it was first told of is sent as the hours themselves, and only
 sent once more after a crash, they take their own places again.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 import numpy as np
 import structlog
@@ -156,7 +156,12 @@ class Reporter:
 
     async def _collect(self, since: float, until: float) -> list[ReportRow]:
         rows = self._platform.report(self._desk.ad_account, since=since, until=until)
-        return [row async for row in rows]
+        try:
+            return [row async for row in rows]
+        finally:
+            # A generator that is cut off by a time-out must end here, not when it is collected.
+            if isinstance(rows, AsyncGenerator):
+                await rows.aclose()
 
     def _take_in(self, rows: list[ReportRow], *, since: float, now: float) -> None:
         self._grow()

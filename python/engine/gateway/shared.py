@@ -78,12 +78,12 @@ class SharedBreaker:
             return True
         if not self.breaker.may_probe(now):
             return False
-        before = (self.breaker.state, self.breaker.until)
+        before, sequence = (self.breaker.state, self.breaker.until), self._sequence
         self.breaker.probe(now)
         if await self._say():
             _log.info("platform_probed", breaker=self.subject)
             return True
-        if self.breaker.state is State.HALF_OPEN and self.breaker.until > now:
+        if self._sequence == sequence:  # nobody could be asked who was first
             self.breaker.state, self.breaker.until = before
         return False
 

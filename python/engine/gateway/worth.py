@@ -3,40 +3,66 @@ r"""What a change is worth: the loss an hour of leaving a lever where it is.
 The engine's bid is the most that a click is worth to a campaign, by its forecast, its goal and what
 its budget allows now. With that bid in force the campaign buys each click offered below it. A lower
 bid misses the clicks between the two, a higher one buys clicks for more than they are worth. With
-a(x) clicks a second for each micro of bid between x and x + dx (the slope of the click curve),
-leaving b₀ in force where b₁ is wanted loses, in micros a second,
+N(x) clicks a second at bid x, leaving b₀ in force where b₁ is wanted loses, in either direction,
 
-    ∫ (b₁ - x) a(x) dx from b₀ to b₁  =  ½ · a · (b₁ - b₀)²   for an even slope a,
+    ∫ (b₁ - x) dN(x), b₀ to b₁  =  N₀ · (b₁ · (t^ε - 1) - ε/(1+ε) · b₀ · (t^(1+ε) - 1))
 
-in either direction: the regret of a bid in a second-price market (Vickrey 1961; the same integral
-bounds it from above where the winner pays his bid). A stop is a move to 0, a start one from 0. The
-slope is clicks seen over bid · time (`Slopes`), drawn towards that of the ad account while an
-entity has shown little. Where a platform steers by a target, the bid that it comes to is compared.
+micros a second, where t = b₁/b₀ and N(x) = N₀ (x/b₀)^ε: the regret of a bid in a second-price
+market (Vickrey 1961; it bounds the loss from above where the winner pays his bid). The elasticity
+ε follows from what clicks cost: on such a curve they cost r = ε/(1+ε) of the bid on average. Who
+pays a tenth of the bid has bought nearly all there is, and loses little by bidding still more.
+For ε = 1 it is half the slope times the square of the difference. A stop is a move to 0, a start
+one from 0.
 
-A loss is weighed by the forecast's confidence: what may be wrong anyway gains less by being moved.
-An operation costs the same whatever it moves, so the queue is in the order of worth.
+N and r are as seen lately at the bids that were in force (`Curves`), drawn towards those of the
+ad account while an entity has shown little. Where a platform steers by a target, the bid that it
+comes to is compared. A loss is weighed by the forecast's confidence: what may be wrong anyway
+gains less by being moved. An operation costs the same whatever it moves, so the queue is in the
+order of worth.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Slopes", "budget_worth", "move_worth"]
+__all__ = ["Curve", "Curves", "budget_worth", "move_worth"]
 
 Floats = NDArray[np.float64]
 
 HALF_LIFE_S = 6 * 3600.0
 PRIOR_CLICKS = 10.0
 """What is known of an entity counts as much as its ad account's mean once it had so many clicks."""
-NOTHING_SEEN = 1e-9
-"""Clicks a second for each micro of bid, where not one click has been seen in the ad account."""
+NOTHING_SEEN = 1e-6
+"""Clicks a second, where not one click has been seen in the ad account."""
 LEAST_CONFIDENCE = 0.1
+LEAST_PAID, MOST_PAID = 0.05, 0.8
+"""Of a bid, on average: bounds of r, an elasticity of 0.05 to 4."""
 
 
-def move_worth(have: Floats, want: Floats, slope: Floats, confidence: Floats) -> Floats:
+class Curve(NamedTuple):
+    """Clicks a second at a bid, and what share of the bid a click costs; one entry a place."""
+
+    clicks: Floats
+    bid: Floats
+    paid: Floats
+
+
+def move_worth(have: Floats, want: Floats, curve: Curve, confidence: Floats) -> Floats:
     """Return micros an hour that are lost while bids `have` are in force and not `want`."""
     trust = np.maximum(np.nan_to_num(confidence), LEAST_CONFIDENCE)
-    regret: Floats = 0.5 * slope * (want - have) ** 2 * trust * 3600.0
-    return regret
+    lost = _gain(want, want, curve) - _gain(have, want, curve)
+    worth: Floats = np.maximum(lost, 0.0) * trust * 3600.0
+    return worth
+
+
+def _gain(bid: Floats, value: Floats, curve: Curve) -> Floats:
+    """Return what clicks bought at `bid` are worth, at `value` each, less what they cost."""
+    elasticity = curve.paid / (1.0 - curve.paid)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        clicks = curve.clicks * (np.maximum(bid, 0.0) / curve.bid) ** elasticity
+    gain: Floats = np.nan_to_num(clicks * (value - curve.paid * bid))
+    return gain
 
 
 def budget_worth(
@@ -56,31 +82,31 @@ def budget_worth(
     return worth
 
 
-class Slopes:
-    """Clicks a second for each micro of bid, of many entities; what is older counts for less."""
+class Curves:
+    """What came of bids, of many entities; what is older counts for less."""
 
     def __init__(self, count: int = 0) -> None:
-        self._clicks: Floats = np.zeros(count)
-        self._exposure: Floats = np.zeros(count)  # bid · seconds
+        self._sums: Floats = np.zeros((4, count))  # clicks, spend, bid · seconds, seconds
 
     def grow(self, count: int) -> None:
         """Have entities more, of which nothing is known."""
-        more = (0, count - len(self._clicks))
-        self._clicks = np.pad(self._clicks, more)
-        self._exposure = np.pad(self._exposure, more)
+        self._sums = np.pad(self._sums, ((0, 0), (0, count - self._sums.shape[1])))
 
-    def saw(self, clicks: Floats, bids: Floats, seconds: float) -> None:
+    def saw(self, clicks: Floats, spend: Floats, bids: Floats, seconds: float) -> None:
         """Count what came of bids (0: none in force) in the newest stretch of time."""
         keep = 0.5 ** (seconds / HALF_LIFE_S)
-        self._clicks = self._clicks * keep + clicks
-        self._exposure = self._exposure * keep + bids * seconds
+        on = np.where(bids > 0, seconds, 0.0)
+        self._sums = self._sums * keep + np.stack([clicks, spend, bids * seconds, on])
 
-    def slopes(self) -> Floats:
-        """Return the slope of each entity, drawn towards the mean of all."""
-        clicks, exposure = self._clicks.sum(), self._exposure.sum()
-        if clicks <= 0 or exposure <= 0:
-            return np.full(len(self._clicks), NOTHING_SEEN)
-        mean = clicks / exposure
-        # A Gamma prior with the mean's slope, worth PRIOR_CLICKS clicks: the posterior's mean.
-        slopes: Floats = (self._clicks + PRIOR_CLICKS) / (self._exposure + PRIOR_CLICKS / mean)
-        return slopes
+    def curve(self, bids: Floats) -> Curve:
+        """Return the curve of each entity; `bids`: where to put those that have shown nothing."""
+        clicks, spend, exposure, seconds = self._sums
+        total, on = float(clicks.sum()), float(seconds.sum())
+        mean = max(total / on, NOTHING_SEEN) if on > 0 else NOTHING_SEEN
+        # A Gamma prior of so many clicks at the ad account's rate: the posterior's mean.
+        rate = (clicks + PRIOR_CLICKS) / (seconds + PRIOR_CLICKS / mean)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            at = np.where(seconds > 0, exposure / seconds, np.maximum(np.nan_to_num(bids), 1.0))
+            share = spend.sum() / max(float((clicks * at).sum()), 1.0)
+            paid = (spend + PRIOR_CLICKS * at * share) / ((clicks + PRIOR_CLICKS) * at)
+        return Curve(rate, at, np.clip(paid, LEAST_PAID, MOST_PAID))

@@ -37,7 +37,7 @@ def keep(engine: "Engine", *batches: tuple[int, Change, str], is_dry_run: bool =
 
         async def append(record: type[JournalRecord], at: int, **fields: Any) -> int:  # noqa: ANN401
             nonlocal head
-            common = {
+            common: dict[str, Any] = {
                 "platform": "google", "ad_account": "123", "previous": head, "epoch": 1,
                 "owner": "g1", "at_ms": (AT + at) * 1000,
             }  # fmt: skip
