@@ -8,6 +8,8 @@ import { trendPath } from "./charts.js";
 const STATES = ["active", "scheduled", "paused", "exhausted", "completed", "stopped", "draft"];
 const COARSE = matchMedia("(pointer: coarse)");
 
+const inOrder = (query) => new URLSearchParams(["q", "state", "platform", "binding", "action", "sort", "row"].filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
+
 const text = (kind) => () => h("span", { class: kind || null });
 
 function stateCell() { return h("span", { class: "state" }, h("i", { "aria-hidden": "true" }), h("span", {})); }
@@ -225,6 +227,7 @@ export class CampaignsPage {
     this.clear.hidden = !filters.some((name) => this.#query.get(name));
     const at = this.#grid.at > 0 && !this.#isFresh ? this.#grid.at : Number(this.startAt || 0);
     if (at > 0) this.#query.set("row", at); else this.#query.delete("row");
+    this.#query = inOrder(this.#query); // one view, one address
     this.#shell.address(`/${this.#query.size ? `?${this.#query}` : ""}`);
     const view = new URLSearchParams(this.#query);
     view.delete("row");
