@@ -76,7 +76,7 @@ function writeBinding(node, row) {
 }
 
 const COLUMNS = [
-  { id: "campaign", name: "Campaign", width: 200, grow: 3, sort: "campaign", kind: "first",
+  { id: "campaign", name: "Campaign", width: 180, grow: 3, sort: "campaign", kind: "first",
     make: () => h("a", { class: "name", tabindex: "-1" }, h("b", {}), h("small", {})),
     write: (node, row, _, cell) => {
       attr(node, "href", `/campaigns/${row.campaign}`);
@@ -84,17 +84,17 @@ const COLUMNS = [
       say(node.lastChild, row.label && row.label !== row.campaign ? row.label : "");
       attr(cell, "title", row.label ? `${row.campaign}: ${row.label}` : row.campaign);
     } },
-  { id: "state", name: "State", width: 116, sort: "state", make: stateCell, write: writeState },
-  { id: "spend", name: "Spend, of plan", width: 178, grow: 2, sort: "spend", make: spendCell, write: writeSpend, title: "What reports have shown, against what was planned by now; the bar is the whole budget" },
-  { id: "pace", name: "Pace", width: 74, sort: "pace", kind: "number", make: text(), write: writePace, title: "Spend as a share of the plan by now" },
-  { id: "budget", name: "Budget", width: 122, sort: "budget", kind: "number", make: () => h("span", {}, h("span", {}), h("small", {})),
+  { id: "state", name: "State", width: 112, sort: "state", make: stateCell, write: writeState },
+  { id: "spend", name: "Spend, of plan", width: 160, grow: 2, sort: "spend", make: spendCell, write: writeSpend, title: "What reports have shown, against what was planned by now; the bar is the whole budget" },
+  { id: "pace", name: "Pace", width: 66, sort: "pace", kind: "number", make: text(), write: writePace, title: "Spend as a share of the plan by now" },
+  { id: "budget", name: "Budget", width: 118, sort: "budget", kind: "number", make: () => h("span", {}, h("span", {}), h("small", {})),
     write: (node, row) => { say(node.firstChild, row.state === null ? NONE : money(row.budget)); say(node.lastChild, row.currency ? ` ${row.currency}` : ""); } },
-  { id: "bid", name: "Bid", width: 104, sort: "bid", kind: "number", make: () => h("span", { class: "bid" }, h("span", {}), h("small", {})), write: writeBid, title: "The most to pay for a click, on the platform with the highest ROI" },
-  { id: "roi", name: "ROI a click", width: 96, sort: "roi", kind: "number", make: text(), write: writeRoi, title: "Forecast CVR × value − forecast CPC" },
-  { id: "trend", name: "ROI trend", width: 128, sort: "trend", make: trendCell, write: writeTrend, title: "ROI a click over the last three minutes" },
-  { id: "confidence", name: "Confidence", width: 116, sort: "confidence", kind: "number", make: confidenceCell, write: writeConfidence },
-  { id: "binding", name: "What binds it", width: 190, grow: 1, sort: "binding", make: text(), write: writeBinding },
-  { id: "decided", name: "Changed", width: 92, sort: "decided", kind: "number", make: text(),
+  { id: "bid", name: "Bid", width: 100, sort: "bid", kind: "number", make: () => h("span", { class: "bid" }, h("span", {}), h("small", {})), write: writeBid, title: "The most to pay for a click, on the platform with the highest ROI" },
+  { id: "roi", name: "ROI a click", width: 98, sort: "roi", kind: "number", make: text(), write: writeRoi, title: "Forecast CVR × value − forecast CPC" },
+  { id: "trend", name: "ROI trend", width: 124, sort: "trend", make: trendCell, write: writeTrend, title: "ROI a click over the last three minutes" },
+  { id: "confidence", name: "Confidence", width: 110, sort: "confidence", kind: "number", make: confidenceCell, write: writeConfidence },
+  { id: "binding", name: "What binds it", width: 160, grow: 1, sort: "binding", make: text(), write: writeBinding },
+  { id: "decided", name: "Changed", width: 84, sort: "decided", kind: "number", make: text(),
     write: (node, row, context) => { say(node, age(context.at, row.at)); attr(node, "title", when(row.at)); }, title: "How long ago its decision last changed" },
 ];
 
