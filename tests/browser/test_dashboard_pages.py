@@ -200,6 +200,7 @@ async def test_a_lost_server_is_said_and_comes_back(page: Page, shown: Shown) ->
     shown.broker.server.disconnect()
     await expect(badge(page)).to_have_text("stale")
     await expect(page.locator("#banner")).to_contain_text("The broker is away")
+    assert await violations(page) == []
     await expect(rows(page)).to_have_count(3)
     shown.broker.server.reconnect()
     await expect(badge(page)).to_have_text("live")
