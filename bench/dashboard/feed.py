@@ -54,9 +54,15 @@ class Feed:
                 group.create_task(some())
         for partition in range(PARTITIONS):
             take = Take(
-                partition=partition, previous=0, epoch=1, owner=_owner(partition),
-                at_ms=round(now * 1000), round=0, metrics_sequence=0, campaigns_revision=0,
-            )  # fmt: skip
+                partition=partition,
+                previous=0,
+                epoch=1,
+                owner=_owner(partition),
+                at_ms=round(now * 1000),
+                round=0,
+                metrics_sequence=0,
+                campaigns_revision=0,
+            )
             self._sequences[partition] = await self._broker.chain.append(
                 partition, encode(take), expected=0
             )
@@ -87,19 +93,27 @@ class Feed:
             for worker in range(WORKERS):
                 mine = list(range(worker, PARTITIONS, WORKERS))
                 beat = Heartbeat(
-                    worker=_owner(worker), version="1", started_at=began, at=self._clock.now(),
-                    partitions=mine, rounds=self._round * len(mine), round_ms=20.0,
-                )  # fmt: skip
+                    worker=_owner(worker),
+                    version="1",
+                    started_at=began,
+                    at=self._clock.now(),
+                    partitions=mine,
+                    rounds=self._round * len(mine),
+                    round_ms=20.0,
+                )
                 await self._broker.heartbeats.beat(_owner(worker), encode(beat))
             await self._clock.sleep(0.1)
 
     def _campaign(self, name: str, now: float) -> Campaign:
         platforms = {one: PlatformBounds() for one in PLATFORMS}
         definition = Definition(
-            id=name, name=f"Campaign {name[-6:]}", budget_micros=self._random.randrange(10**9, 10**11),
-            flight=Flight(now - 3600, now + 86_400), platforms=platforms,
+            id=name,
+            name=f"Campaign {name[-6:]}",
+            budget_micros=self._random.randrange(10**9, 10**11),
+            flight=Flight(now - 3600, now + 86_400),
+            platforms=platforms,
             conversion_value_micros=20_000_000,
-        )  # fmt: skip
+        )
         return Campaign(
             definition=definition, state=State.ACTIVE, changed_at=now, changed_by="bench"
         )
@@ -110,10 +124,18 @@ class Feed:
         rows = count * wide
         settled = [draw.randrange(10**8, 10**10) for _ in range(count)]
         return Decide(
-            partition=partition, previous=self._sequences[partition], epoch=1,
-            owner=_owner(partition), round=self._round, at_ms=round(self._clock.now() * 1000),
-            metrics_sequence=self._round, campaigns_revision=1, decided=count,
-            settled_micros=sum(settled), reserved_micros=count, platforms=list(PLATFORMS),
+            partition=partition,
+            previous=self._sequences[partition],
+            epoch=1,
+            owner=_owner(partition),
+            round=self._round,
+            at_ms=round(self._clock.now() * 1000),
+            metrics_sequence=self._round,
+            campaigns_revision=1,
+            decided=count,
+            settled_micros=sum(settled),
+            reserved_micros=count,
+            platforms=list(PLATFORMS),
             changed=Columns(
                 campaign=names,
                 action=[Action.BID] * count,
@@ -132,7 +154,7 @@ class Feed:
                 confidence=[draw.random() for _ in range(rows)],
                 bound_by=[0] * rows,
             ),
-        )  # fmt: skip
+        )
 
 
 def _owner(number: int) -> str:

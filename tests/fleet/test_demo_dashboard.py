@@ -38,7 +38,9 @@ def seen(url: str, running: subprocess.Popen[str]) -> Any:  # noqa: ANN401
                 found = json.load(answer)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             continue
-        if found["head"]["actions"].get("bid") and found["head"]["alive"] == 2:
+        # The order of the table is up to a second older than the figures above it.
+        head, total = found["head"], found["page"]["total"]
+        if total and head["actions"].get("bid") and head["alive"] == 2 and head["owned"] == 64:
             return found
     raise AssertionError("no decision was shown")
 

@@ -67,7 +67,7 @@ def past_fields(past: Past, definition: Definition | None) -> dict[str, Any]:
     platforms = sorted({one.platform for each in decisions for one in each.platforms})
     by_platform = [{one.platform: one for one in each.platforms} for each in decisions]
     return {
-        "at": [round(one.at, 2) for one in decisions],
+        "at": [round(one.at, 3) for one in decisions],
         "settled": [one.settled_micros for one in decisions],
         "planned": [
             None if definition is None else planned_micros(definition, one.at) for one in decisions

@@ -101,14 +101,14 @@ class Shell {
   }
 
   #strip(head) {
-    const main = head.money[0], others = head.money.length - 1, rest = others > 0 ? `, and ${others} more ${others === 1 ? "currency" : "currencies"}` : "";
+    const main = head.money[0], others = head.money.length - 1, rest = others > 0 ? `, +${others} ${others === 1 ? "currency" : "currencies"}` : "";
     const pace = main && main.planned > 0 ? main.settled / main.planned : null;
     const tiles = [
-      ["Spend", main ? money(main.settled) : NONE, main ? `${percent(pace)} of ${money(main.planned)} planned, ${main.currency}${rest}` : "no campaigns yet", pace !== null && (pace > 1.1 || pace < 0.75) ? "warn" : ""],
+      ["Spend", main ? `${money(main.settled)} ${main.currency}` : NONE, main ? `${percent(pace)} of ${money(main.planned)} planned${rest}` : "no campaigns yet", pace !== null && (pace > 1.1 || pace < 0.75) ? "warn" : ""],
       ["Campaigns", count(head.campaigns), `${count(head.states.active || 0)} active, ${count((head.actions.bid || 0) + (head.actions.fallback || 0))} bidding`, ""],
       ["Decisions a second", head.decisions_s === null ? NONE : count(head.decisions_s), head.changes_s === null ? "" : `${count(head.changes_s)} changed`, ""],
       ["Due to published", head.delay_ms ? milliseconds(head.delay_ms[0]) : NONE, head.delay_ms ? `p50; p99 ${milliseconds(head.delay_ms[1])}` : "p50", ""],
-      ["Workers", `${count(head.alive)}`, `alive; ${count(head.owned)} of ${count(head.partitions)} partitions owned`, head.is_caught_up && (!head.alive || head.owned < head.partitions) ? "bad" : ""],
+      ["Workers", `${count(head.alive)}`, `alive, ${count(head.owned)} of ${count(head.partitions)} partitions`, head.is_caught_up && (!head.alive || head.owned < head.partitions) ? "bad" : ""],
       ["Dead letters", count(head.dead_letters), head.dead_letters ? "engine dead list says why" : "nothing unreadable", head.dead_letters ? "warn" : ""],
     ];
     if (!this.#tiles) {

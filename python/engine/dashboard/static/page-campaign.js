@@ -158,7 +158,7 @@ export class CampaignPage {
 
   #why(past) {
     const change = past.change;
-    if (!change) { replace(this.change, h("p", { class: "quiet" }, past.at.length ? `Its bids are the same in all ${count(past.at.length)} decisions that were read back.` : "No decision yet.")); return; }
+    if (!change) { replace(this.change, h("p", { class: "quiet" }, past.at.length > 1 ? `Its bids are the same in all ${count(past.at.length)} decisions that were read back.` : past.at.length ? "There is one decision only." : "No decision yet.")); return; }
     const { before, after } = change;
     replace(this.change,
       h("p", { class: "change-head" }, h("time", { datetime: new Date(after.at * 1000).toISOString(), title: when(after.at) }, time(after.at)), ` round ${count(after.round)}, ${duration(after.at - before.at)} after the one before`),

@@ -8,6 +8,8 @@ import { trendPath } from "./charts.js";
 const STATES = ["active", "scheduled", "paused", "exhausted", "completed", "stopped", "draft"];
 const COARSE = matchMedia("(pointer: coarse)");
 
+const inOrder = (query) => new URLSearchParams(["q", "state", "platform", "binding", "action", "sort", "row"].filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
+
 const text = (kind) => () => h("span", { class: kind || null });
 
 function stateCell() { return h("span", { class: "state" }, h("i", { "aria-hidden": "true" }), h("span", {})); }
@@ -54,11 +56,11 @@ function writeRoi(node, row) {
 }
 
 function trendCell() {
-  return s("svg", { class: "trend", viewBox: "0 0 108 24", width: 108, height: 24, role: "img" }, s("path", { d: "" }));
+  return s("svg", { class: "trend", viewBox: "0 0 96 24", width: 96, height: 24, role: "img" }, s("path", { d: "" }));
 }
 function writeTrend(node, row) {
   const path = node.firstChild;
-  attr(path, "d", trendPath(row.trend, 108, 24));
+  attr(path, "d", trendPath(row.trend, 96, 24));
   attr(node, "aria-label", isNumber(row.low) ? `ROI from ${signed(row.low)} to ${signed(row.high)} in the last three minutes` : "no trend yet");
 }
 
@@ -70,11 +72,12 @@ function writeConfidence(node, row) {
 
 function writeBinding(node, row) {
   say(node, binding(row.binding));
+  attr(node, "title", binding(row.binding));
   attr(node, "class", `binding ${concern(row.binding)}`);
 }
 
 const COLUMNS = [
-  { id: "campaign", name: "Campaign", width: 200, grow: 3, sort: "campaign", kind: "first",
+  { id: "campaign", name: "Campaign", width: 186, grow: 3, sort: "campaign", kind: "first",
     make: () => h("a", { class: "name", tabindex: "-1" }, h("b", {}), h("small", {})),
     write: (node, row, _, cell) => {
       attr(node, "href", `/campaigns/${row.campaign}`);
@@ -83,16 +86,16 @@ const COLUMNS = [
       attr(cell, "title", row.label ? `${row.campaign}: ${row.label}` : row.campaign);
     } },
   { id: "state", name: "State", width: 116, sort: "state", make: stateCell, write: writeState },
-  { id: "spend", name: "Spend, of plan", width: 178, grow: 2, sort: "spend", make: spendCell, write: writeSpend, title: "What reports have shown, against what was planned by now; the bar is the whole budget" },
-  { id: "pace", name: "Pace", width: 74, sort: "pace", kind: "number", make: text(), write: writePace, title: "Spend as a share of the plan by now" },
-  { id: "budget", name: "Budget", width: 122, sort: "budget", kind: "number", make: () => h("span", {}, h("span", {}), h("small", {})),
+  { id: "spend", name: "Spend, of plan", width: 172, grow: 2, sort: "spend", make: spendCell, write: writeSpend, title: "What reports have shown, against what was planned by now; the bar is the whole budget" },
+  { id: "pace", name: "Pace", width: 72, sort: "pace", kind: "number", make: text(), write: writePace, title: "Spend as a share of the plan by now" },
+  { id: "budget", name: "Budget", width: 118, sort: "budget", kind: "number", make: () => h("span", {}, h("span", {}), h("small", {})),
     write: (node, row) => { say(node.firstChild, row.state === null ? NONE : money(row.budget)); say(node.lastChild, row.currency ? ` ${row.currency}` : ""); } },
-  { id: "bid", name: "Bid", width: 104, sort: "bid", kind: "number", make: () => h("span", { class: "bid" }, h("span", {}), h("small", {})), write: writeBid, title: "The most to pay for a click, on the platform with the highest ROI" },
-  { id: "roi", name: "ROI a click", width: 96, sort: "roi", kind: "number", make: text(), write: writeRoi, title: "Forecast CVR × value − forecast CPC" },
-  { id: "trend", name: "ROI trend", width: 128, sort: "trend", make: trendCell, write: writeTrend, title: "ROI a click over the last three minutes" },
-  { id: "confidence", name: "Confidence", width: 116, sort: "confidence", kind: "number", make: confidenceCell, write: writeConfidence },
-  { id: "binding", name: "What binds it", width: 190, grow: 1, sort: "binding", make: text(), write: writeBinding },
-  { id: "decided", name: "Changed", width: 92, sort: "decided", kind: "number", make: text(),
+  { id: "bid", name: "Bid", width: 98, sort: "bid", kind: "number", make: () => h("span", { class: "bid" }, h("span", {}), h("small", {})), write: writeBid, title: "The most to pay for a click, on the platform with the highest ROI" },
+  { id: "roi", name: "ROI a click", width: 98, sort: "roi", kind: "number", make: text(), write: writeRoi, title: "Forecast CVR × value − forecast CPC" },
+  { id: "trend", name: "ROI trend", width: 116, sort: "trend", make: trendCell, write: writeTrend, title: "ROI a click over the last three minutes" },
+  { id: "confidence", name: "Confidence", width: 108, sort: "confidence", kind: "number", make: confidenceCell, write: writeConfidence },
+  { id: "binding", name: "What binds it", width: 150, grow: 1, sort: "binding", make: text(), write: writeBinding },
+  { id: "decided", name: "Changed", width: 84, sort: "decided", kind: "number", make: text(),
     write: (node, row, context) => { say(node, age(context.at, row.at)); attr(node, "title", when(row.at)); }, title: "How long ago its decision last changed" },
 ];
 
@@ -225,6 +228,7 @@ export class CampaignsPage {
     this.clear.hidden = !filters.some((name) => this.#query.get(name));
     const at = this.#grid.at > 0 && !this.#isFresh ? this.#grid.at : Number(this.startAt || 0);
     if (at > 0) this.#query.set("row", at); else this.#query.delete("row");
+    this.#query = inOrder(this.#query); // one view, one address
     this.#shell.address(`/${this.#query.size ? `?${this.#query}` : ""}`);
     const view = new URLSearchParams(this.#query);
     view.delete("row");
