@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bench.quality.closed_results import lines_of, track_d
 from bench.quality.days import DataError, read_folder
 from bench.quality.draw import draw
 from bench.quality.entrants import BASE_FORECASTER, ENTRANTS, FORECASTERS
@@ -34,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USE
     if asked.out is not None:
         _write(results, asked.out)
-    (sys.stderr if asked.json else sys.stdout).write(table_of(results) + "\n")
+    text = table_of(results)
+    if results["closed_loop"] is not None:
+        text = "\n".join([text, "", *lines_of(results["closed_loop"])])
+    (sys.stderr if asked.json else sys.stdout).write(text + "\n")
     if asked.json:
         sys.stdout.write(msgspec.json.encode(results).decode() + "\n")
     return 0
@@ -57,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument(
         "--expected", type=float, metavar="N", help="opportunities a day; else the days' scale"
     )
+    words.add_argument("--without-d", action="store_true", help="leave the closed loop out")
     words.add_argument("--out", type=Path, metavar="DIR", help="write results.json and .svg here")
     return words
 
@@ -85,7 +90,9 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
     )
     judged = judge(plan, cases, asked.processes)
     errors, series = _forecast_errors(asked.folder, asked.policies, notes)
+    closed = None if asked.without_d else track_d(processes=asked.processes)
     about = {
+        "closed_loop": closed,
         "shipped": shipped_scores(asked.folder, set(folder.days)),
         "data": {
             "folder": asked.folder.name,

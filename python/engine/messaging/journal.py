@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from engine.errors import BrokerError, ConflictError
 from engine.messaging.commit import MovedOnError
+from engine.messaging.link import Delivery
 from engine.messaging.logs import Log
 from engine.messaging.ports import Deliver, Follower, Message
 from engine.messaging.streams import MAX_RECORD
@@ -38,7 +39,10 @@ class LogJournal:
     async def follow(
         self, deliver: Deliver, *, subject: str, after: int | None = 0
     ) -> AsyncIterator[Follower]:
-        async with self._log(subject).follow(deliver, filters=[subject], after=after) as follower:
+        def stored(sequence: int, delivery: Delivery) -> None:
+            deliver(Message(-1, sequence, delivery.payload))
+
+        async with self._log(subject).follow(stored, filters=[subject], after=after) as follower:
             yield follower
 
     def _log(self, subject: str) -> Log:

@@ -21,7 +21,9 @@ BASELINES = "rhdp-theta,dual-descent,pacing,fixed-bid"
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> dict[str, Any]:
-    code = main([*map(str, words), "--json", "--policies", BASELINES, "--processes", "1"])
+    code = main(
+        [*map(str, words), "--json", "--policies", BASELINES, "--processes", "1", "--without-d"]
+    )
     assert code == 0
     last = capsys.readouterr().out.splitlines()[-1]
     return dict(json.loads(last))
