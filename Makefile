@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types core check drill drill-teeth bench bench-quality format clean
+.PHONY: help setup demo test lint types core check drill drill-teeth bench bench-quality wheel wheel-check format clean
 
 help: ## list these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -61,6 +61,12 @@ bench: setup ## the hot paths: criterion on the core, pytest-benchmark on the bo
 
 bench-quality: setup ## decisions and forecasts against baselines and the hindsight optimum; two minutes
 	$(BIN)/python -m bench.quality bench/quality/data an_dev --history bench/quality/data --out bench/quality $(ARGS)
+
+wheel: setup ## build the wheel (abi3: one for Python 3.11 and later) into dist/
+	$(BIN)/maturin build --release --locked --out dist
+
+wheel-check: ## install the newest wheel of dist/ in an empty place and run the demo from there
+	@PYTHON=$(PYTHON) .ci/check_wheel.sh
 
 format: setup ## rewrite in the house style
 	$(BIN)/ruff check --fix-only --quiet .
