@@ -117,6 +117,15 @@ class Partition:
         """Ask for the partition to be given back after the round in hand. Never blocks."""
         self._pause.end()
 
+    def verify(self) -> None:
+        """Find out with the next round whether this is still the owner: another says that it is.
+
+        Who decides finds out by itself. Without campaigns nothing is appended for an hour, and a
+        partition could be thought of as owned by whoever lost it long ago, and be nobody's.
+        """
+        if self._state.is_idle:
+            self._keep_at = 0.0
+
     async def run(self) -> None:
         """Take the partition, run its rounds until stopped, give it back.
 

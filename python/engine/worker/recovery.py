@@ -250,8 +250,8 @@ class Replay:
         """Do what is left, once everything that the history counted has been delivered."""
         while self._steps:
             self._step(self._steps.popleft())
-            if self.rounds % 64 == 0:
-                await clock.sleep(0)  # heartbeats go on
+            if self.rounds % 8 == 0:
+                await clock.sleep(0)  # heartbeats go on, and rounds of other partitions
         last = self._history.last
         if last is None:
             return

@@ -239,6 +239,8 @@ class Worker:
             if partition is not None:
                 if self.name not in (owner, takers[number]):
                     partition.stop()
+                elif partition.is_owned and number in elsewhere:
+                    partition.verify()
             elif (
                 owner == self.name
                 and number not in elsewhere

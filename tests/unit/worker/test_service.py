@@ -132,6 +132,21 @@ async def test_the_loss_of_a_worker_that_is_alive_after_all_moves_nothing_for_lo
         assert len(a.worker.held()) == PARTITIONS // 2
 
 
+async def test_a_partition_without_campaigns_is_not_left_to_whoever_lost_it(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a, nodes.worker("b") as b:
+        await nodes.clock.advance(2)
+        nodes.server.tell_lost(b.broker.heartbeats.connection)  # but b lives, and is not told
+        await nodes.clock.advance(0.05)
+        assert len(a.worker.held()) == PARTITIONS
+        b.broker.heartbeats.client = "another"
+        await nodes.clock.advance(5)
+        for partition in range(PARTITIONS):
+            last = (await nodes.records(partition))[-1]
+            assert not isinstance(last, Release), partition
+            holder = next(one for one in (a, b) if partition in one.worker.held())
+            assert last.owner == holder.worker.name, partition
+
+
 async def test_a_worker_that_is_cut_off_takes_nothing_and_waits_when_it_is_back(
     nodes: Nodes,
 ) -> None:
