@@ -17,6 +17,7 @@ from engine.messaging.records import Decide, Take
 
 __all__ = ["failover"]
 
+ROUNDS_A_SNAPSHOT = 15
 REST_S = 0.6  # of even rounds, before the next one dies
 
 
@@ -53,7 +54,8 @@ async def failover(
     """Do harm so often and return how long it took."""
     chance = random.Random(seed)
     faults: list[_Fault] = []
-    flags = ("--interval", str(interval))
+    # As many rounds between two snapshots as with the usual settings: so many are replayed.
+    flags = ("--interval", str(interval), "--snapshot-every", str(ROUNDS_A_SNAPSHOT * interval))
     async with place(campaigns=campaigns, flags=flags, tells_of_clients=events) as found:
         for number in range(workers):
             await found.start(f"w{number}-0")

@@ -9,7 +9,6 @@ clicks bought: clicks times the market's true odds at that time, without the luc
 """
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -21,9 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.book import Book
-from engine.core.rows import SAMPLE_ROW
 from engine.domain.campaign import Campaign, Definition, Strategy
-from engine.domain.ids import series_key
 from engine.domain.lifecycle import State
 from engine.market.auction import auction
 from engine.market.demo import demo_campaigns
@@ -232,7 +229,13 @@ def scenarios(seeds: Sequence[int]) -> list[Scenario]:
     """Return the runs of the comparison: short and long flights, a day in a minute or in life."""
     return [
         Scenario(seed, duration, day)
-        for duration, day in ((30.0, 30.0), (60.0, 60.0), (300.0, 300.0), (1800.0, 1800.0), (1800.0, 86_400.0))
+        for duration, day in (
+            (30.0, 30.0),
+            (60.0, 60.0),
+            (300.0, 300.0),
+            (1800.0, 1800.0),
+            (1800.0, 86_400.0),
+        )
         for seed in seeds
     ]
 

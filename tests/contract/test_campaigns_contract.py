@@ -121,3 +121,16 @@ async def test_a_put_waits_out_an_outage(backend: Backend) -> None:
         put = asyncio.ensure_future(broker.campaigns.put("one", b"2", expected=first))
         await backend.up()
         assert await asyncio.wait_for(put, 10) > first
+
+
+async def test_the_history_of_a_campaign_is_its_newest_eight_entries_oldest_first(
+    broker: Broker,
+) -> None:
+    await broker.campaigns.put("other", b"other", expected=0)
+    revision = 0
+    for n in range(10):
+        revision = await broker.campaigns.put("spring-shoes", b"%d" % n, expected=revision)
+    found = [message async for message in broker.campaigns.history("spring-shoes")]
+    assert [message.payload for message in found] == [b"%d" % n for n in range(2, 10)]
+    assert found[-1].sequence == revision
+    assert [message async for message in broker.campaigns.history("not an id")] == []

@@ -7,6 +7,7 @@ import pytest
 from engine.errors import BrokerError
 from engine.messaging.ports import Broker
 from engine.messaging.streams import MAX_CHUNK
+from engine.messaging.subjects import CAMPAIGNS_STREAM, DECISIONS_STREAM
 from support.broker import Backend
 from support.waiting import wait_until
 
@@ -102,6 +103,18 @@ async def test_gateways_and_workers_do_not_hear_each_other(backend: Backend) -> 
             await a.heartbeats.beat("w-1", b"alive")
             await wait_until(lambda: len(heard) == 2)
             assert sorted(heard) == [("gateway", "g-1"), ("worker", "w-1")]
+
+
+async def test_the_size_of_a_stream_is_what_it_holds(broker: Broker) -> None:
+    await broker.chain.append(3, b"first", expected=0)
+    await broker.chain.append(9, b"second", expected=0)
+    found = await broker.sizes([DECISIONS_STREAM, "ENGINE_NONE", CAMPAIGNS_STREAM])
+    assert [(size.name, size.messages, size.last_sequence) for size in found] == [
+        (DECISIONS_STREAM, 2, 2),
+        (CAMPAIGNS_STREAM, 0, 0),
+    ]
+    assert found[0].bytes >= len(b"firstsecond")
+    assert found[1].bytes == 0
 
 
 async def test_a_heartbeat_during_an_outage_is_lost_in_silence(backend: Backend) -> None:

@@ -381,7 +381,7 @@ async def test_streams_are_the_operators_to_make(bare: Secured) -> None:
     for _ in range(2):
         code, out, err = await engine("provision", environ=bare.environ(Role.OPERATOR))
         assert (code, err) == (0, "")
-        assert out.startswith("5 streams are there: ")
+        assert out.startswith("7 streams are there: ")
     async with worker_process("--name", "w1", environ=bare.environ(Role.WORKER)) as worker:
         await worker.says("worker_started")
 

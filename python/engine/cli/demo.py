@@ -21,7 +21,7 @@ from rich.live import Live
 from engine.campaigns.files.reader import Found
 from engine.campaigns.publisher import Publisher
 from engine.campaigns.repository import Repository
-from engine.cli.demo_fleet import Fleet
+from engine.cli.demo_fleet import Fleet, is_free
 from engine.cli.demo_summary import progress_line, summary_panel
 from engine.cli.demo_text import exit_text
 from engine.cli.demo_view import DemoState, render
@@ -63,6 +63,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     day_seconds: float
     servers: int = 1
     snapshot: Path | None = None
+    dashboard_port: int | None = None  # None: no dashboard
 
 
 def command(
@@ -79,6 +80,8 @@ def command(
     store: Path | None = None,
     keep: Annotated[bool, Parameter(negative="")] = False,
     snapshot: Path | None = None,
+    dashboard: bool = True,
+    dashboard_port: int = 8787,
 ) -> int:
     """Watch a fleet of workers bid in a simulated market, on a nats-server of its own.
 
@@ -112,6 +115,10 @@ def command(
         Keep the temporary directory.
     snapshot: Path
         Write the last picture of the screen to this SVG file.
+    dashboard: bool
+        Serve the dashboard too, where its port is free.
+    dashboard_port: int
+        The port of the dashboard, on this machine only.
     """
     settings = DemoSettings(
         duration=duration,
@@ -123,6 +130,7 @@ def command(
         day_seconds=day_seconds,
         servers=3 if cluster else 1,
         snapshot=snapshot,
+        dashboard_port=dashboard_port if dashboard else None,
     )
     _check(settings)
     with _directory(store, keep=keep) as directory:
@@ -148,6 +156,7 @@ class Demo:
         self._console = Console(stderr=True)
         self._stopping = asyncio.Event()
         self._url = ""
+        self._dashboard = ""
         self._began = clock.monotonic()
         self._worker_names = tuple(f"worker-{i + 1}" for i in range(settings.workers))
 
@@ -176,6 +185,7 @@ class Demo:
                     self._began = self._clock.monotonic()
                     await self._show(fleet, watch, _Keeper(servers, broker, self._clock))
                     seconds = self._clock.monotonic() - self._began
+                await fleet.stop(("dashboard",) if self._dashboard else (), grace_seconds=1.0)
                 self._say("stopping the workers, then the market")
                 failed = [child.name for child in fleet.children if child.exit_code]
                 await fleet.stop(self._worker_names, grace_seconds=_GRACE_SECONDS)
@@ -215,6 +225,7 @@ class Demo:
         for name in self._worker_names:
             arguments = ["--nats", self._url, "--name", name, "--interval", str(settings.interval)]
             await fleet.start(name, "engine.worker", arguments)
+        await self._serve_dashboard(fleet)
         deadline = self._clock.monotonic() + _START_SECONDS
         while not self._stopping.is_set() and _partitions_held(watch) < PARTITIONS:
             for child in fleet.children:
@@ -224,6 +235,19 @@ class Demo:
                 reason = f"the workers hold {_partitions_held(watch)} of {PARTITIONS} partitions"
                 raise self._failure(fleet, self._worker_names[0], reason)
             await self._clock.sleep(0.05)
+
+    async def _serve_dashboard(self, fleet: Fleet) -> None:
+        """Start the dashboard beside the rest, where its port is free: the demo does without."""
+        port = self._settings.dashboard_port
+        if port is None:
+            return
+        if not is_free(port):
+            self._say(f"port {port} is taken, so no dashboard; --dashboard-port names another")
+            return
+        arguments = ["--nats", self._url, "--port", str(port)]
+        await fleet.start("dashboard", "engine.dashboard", arguments)
+        self._dashboard = f"http://127.0.0.1:{port}/"
+        self._say(f"dashboard at {self._dashboard}")
 
     async def _publish(self, broker: Broker) -> None:
         """Publish campaigns whose flights begin now and last as long as we will look at them."""
@@ -293,6 +317,7 @@ class Demo:
     def _state(self, fleet: Fleet) -> DemoState:
         return DemoState(
             url=self._url,
+            dashboard=self._dashboard,
             elapsed_s=self._clock.monotonic() - self._began,
             interval_s=self._settings.interval,
             seed=self._settings.seed,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from engine.cli.demo_view import Child
 from engine.clock import Clock
 from engine.messaging.child import dies_with_parent
 
-__all__ = ["Fleet"]
+__all__ = ["Fleet", "is_free"]
 
 _LAST_LINES = 5
 _POLL_SECONDS = 0.02
@@ -106,3 +107,14 @@ class Fleet:
 
     def _is_running(self, name: str) -> bool:
         return self._processes[name].returncode is None
+
+
+def is_free(port: int) -> bool:
+    """Return whether nobody listens on a port of this machine."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+    return True

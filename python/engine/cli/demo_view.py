@@ -18,6 +18,7 @@ from engine.simulation.watch import CampaignView, View, WorkerView
 __all__ = ["Child", "DemoState", "render"]
 
 _BARS = "▁▂▃▄▅▆▇█"
+_NO_WORKERS = ("market", "dashboard")  # of the demo's processes
 _WIDE = 104  # from here on there is room for more columns
 
 
@@ -38,6 +39,7 @@ class DemoState(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     duration_s: float | None
     children: tuple[Child, ...]
+    dashboard: str = ""  # its address, where it is served
     note: str = "Ctrl-C ends the demo and reads everything back"
 
 
@@ -61,7 +63,8 @@ def _title(view: View, demo: DemoState, width: int) -> RenderableType:
     line.add_column(no_wrap=True, overflow="crop")
     line.add_column(justify="right", no_wrap=True, overflow="crop")
     left = Text.assemble((" campaign-engine ", "bold white on dark_cyan"), "  ", _elapsed(demo))
-    right = f"{demo.url}  " if width >= 60 else ""
+    address = f"dashboard {demo.dashboard}" if demo.dashboard else demo.url
+    right = f"{address}  " if width >= 60 else ""
     line.add_row(left, Text(f"{right}round {demo.interval_s:g} s  seed {demo.seed} ", style="dim"))
     return line
 
@@ -125,7 +128,7 @@ def _workers(view: View, demo: DemoState, width: int) -> Table:
     for figure in figures:
         table.add_column(figure, justify="right", no_wrap=True)
     heard = {worker.name: worker for worker in view.workers}
-    processes = {child.name: child for child in demo.children if child.name != "market"}
+    processes = {child.name: child for child in demo.children if child.name not in _NO_WORKERS}
     for name in sorted(heard.keys() | processes.keys()):
         worker = heard.get(name)
         state = _worker_state(worker, processes.get(name))

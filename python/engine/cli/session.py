@@ -19,7 +19,7 @@ from engine.messaging.ports import Broker
 from engine.wiring import open_broker, set_up_logs
 from engine.wiring.read_only import WRITERS, is_read_only, refuse_if_read_only
 
-__all__ = ["AsJson", "Nats", "Session", "run"]
+__all__ = ["AsJson", "Nats", "Session", "author", "run"]
 
 Nats = Annotated[
     str | None,
@@ -36,7 +36,8 @@ class Session:
     def __init__(self, *, broker: Broker) -> None:
         self.broker = broker
         self.clock = SystemClock()
-        self.repository = Repository(table=broker.campaigns, clock=self.clock, by=_author())
+        self.author = author()
+        self.repository = Repository(table=broker.campaigns, clock=self.clock, by=self.author)
 
     @property
     def producer(self) -> str:
@@ -80,7 +81,8 @@ def run(
     return asyncio.run(connected())
 
 
-def _author() -> str:
+def author() -> str:
+    """Return who is at work, for what is written down."""
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
     except (OSError, KeyError):  # a container's user without a name

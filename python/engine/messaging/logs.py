@@ -113,12 +113,18 @@ class Publisher(Protocol):
 
 
 def partition_token(subject: str) -> int:
-    """Return the partition that a subject of the engine names in its third token.
+    """Return the partition that a subject of the engine names in its third token; -1 for none.
 
     >>> partition_token("$KV.engine_campaigns.25.spring-shoes")
     25
+    >>> partition_token("engine.changes.google.1234567890")
+    -1
     """
-    return int(subject.split(".", 3)[2])
+    token = subject.split(".", 3)[2]
+    return -1 if subject.startswith(_WITHOUT_PARTITION) else int(token)
+
+
+_WITHOUT_PARTITION = ("engine.changes.", "engine.orders.", "engine.breaker.", "engine.reported.")
 
 
 def _on_stored(deliver: Deliver) -> OnStored:
@@ -242,6 +248,15 @@ class LogCampaigns:
         async for sequence, delivery in self._log.scan(filters, newest_only=True):
             if delivery.payload:  # without: somebody deleted the key with another tool
                 partition = partition_token(delivery.subject)
+                yield Message(partition, sequence, delivery.payload)
+
+    async def history(self, campaign: str) -> AsyncIterator[Message]:
+        if not is_campaign_id(campaign):
+            return
+        partition = partition_of(campaign)
+        filters = [subjects.campaign_subject(partition, campaign)]
+        async for sequence, delivery in self._log.scan(filters):
+            if delivery.payload:
                 yield Message(partition, sequence, delivery.payload)
 
     @asynccontextmanager

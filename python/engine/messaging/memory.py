@@ -17,6 +17,7 @@ from engine.messaging import subjects, wire
 from engine.messaging.background import beside
 from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.dead import Letter, dead_letter, letter
+from engine.messaging.journal import LogJournal
 from engine.messaging.link import Delivery, UnansweredError
 from engine.messaging.logs import (
     Bury,
@@ -27,7 +28,7 @@ from engine.messaging.logs import (
     partition_token,
 )
 from engine.messaging.parts import Joiner, cut, part_header, part_of
-from engine.messaging.ports import DeadLetter, Follower, Message
+from engine.messaging.ports import DeadLetter, Follower, Message, StreamSize
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD
 from engine.messaging.window import WINDOW
@@ -92,12 +93,15 @@ class MemoryServer:
 
     def __init__(self) -> None:
         self.is_up = True
+        self.outages = 0
         self.streams = {
             subjects.METRICS_STREAM: _Stream(),
             subjects.DECISIONS_STREAM: _Stream(),
             subjects.CAMPAIGNS_STREAM: _Stream(keep=8),
             subjects.STATE_STREAM: _Stream(keep=3),
             subjects.DEAD_STREAM: _Stream(),
+            subjects.CHANGES_STREAM: _Stream(),
+            subjects.REPORTED_STREAM: _Stream(keep=3),
         }
         self.listeners: list[Callable[[str, bytes], None]] = []
         self.mourners: list[Callable[[str], None]] = []
@@ -109,6 +113,7 @@ class MemoryServer:
 
     def disconnect(self) -> None:
         """Be away: nothing is stored, read or delivered until `reconnect`."""
+        self.outages += 1
         self.is_up = False
         self.stir()
 
@@ -216,10 +221,14 @@ class MemoryBroker:
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
         name = f"memory/{id(self):x}"
         self.heartbeats = _MemoryHeartbeats(
-            server=self.server, listeners=self.server.listeners, connection=name
+            server=self.server, listeners=self.server.listeners, client=name
         )
         self.gateways = _MemoryHeartbeats(
-            server=self.server, listeners=self.server.gateway_listeners, connection=name
+            server=self.server, listeners=self.server.gateway_listeners, client=name
+        )
+        self.journal = LogJournal(
+            changes=self._stream(subjects.CHANGES_STREAM),
+            reported=self._stream(subjects.REPORTED_STREAM),
         )
 
     @property
@@ -230,6 +239,15 @@ class MemoryBroker:
         """Return once the broker answers."""
         while not self.server.is_up:
             await self.server.changed()
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        return [self._size(name) for name in streams if name in self.server.streams]
+
+    def _size(self, name: str) -> StreamSize:
+        stream = self.server.read(name)
+        held = [entry.delivery.payload for entry in stream.entries.values()]
+        first = next(iter(stream.entries), stream.last + 1)
+        return StreamSize(name, len(held), sum(map(len, held)), first, stream.last, None, None)
 
     def _stream(self, name: str) -> "_MemoryLog":
         return _MemoryLog(
@@ -476,11 +494,15 @@ class _MemoryHeartbeats:
         *,
         server: MemoryServer,
         listeners: list[Callable[[str, bytes], None]],
-        connection: str,
+        client: str,
     ) -> None:
-        self.connection = connection
+        self.client = client
         self._server = server
         self._listeners = listeners
+
+    @property
+    def connection(self) -> str:
+        return f"{self.client}/{self._server.outages}"
 
     async def beat(self, worker: str, payload: bytes) -> None:
         if self._server.is_up:

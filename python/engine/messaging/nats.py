@@ -19,7 +19,7 @@ import re
 import secrets
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -38,6 +38,7 @@ from engine.messaging.dead import JetStreamDeadLetters
 from engine.messaging.granted import Granted, ask
 from engine.messaging.heartbeats import CoreHeartbeats
 from engine.messaging.jetstream import JetStreamLog
+from engine.messaging.journal import LogJournal
 from engine.messaging.link import (
     Delivery,
     NobodyAnswersError,
@@ -48,9 +49,11 @@ from engine.messaging.link import (
 from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
 from engine.messaging.parts import LARGEST
 from engine.messaging.permissions import INFO, STREAMS_READ, Role, rights_of
+from engine.messaging.ports import StreamSize
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD, check
 from engine.messaging.streams import provision as provide
+from engine.messaging.streams import sizes as sizes_of
 from engine.messaging.window import PublishWindow
 
 __all__ = ["NatsBroker", "NatsLink", "connect"]
@@ -97,6 +100,9 @@ class NatsBroker:
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
         self.heartbeats = CoreHeartbeats(link=link)
         self.gateways = CoreHeartbeats(link=link, subject=subjects.gateway_subject)
+        self.journal = LogJournal(
+            changes=log(subjects.CHANGES_STREAM), reported=log(subjects.REPORTED_STREAM)
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -105,6 +111,9 @@ class NatsBroker:
     async def connected(self) -> None:
         """Return once the broker answers."""
         await self.link.connected()
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        return await sizes_of(self.link, streams=streams)
 
 
 @asynccontextmanager

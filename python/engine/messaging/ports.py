@@ -19,8 +19,10 @@ __all__ = [
     "Follower",
     "Frames",
     "Heartbeats",
+    "Journal",
     "Message",
     "Snapshots",
+    "StreamSize",
 ]
 
 
@@ -161,6 +163,10 @@ class CampaignTable(Protocol):
         """Iterate the newest entry of every campaign."""
         ...
 
+    def history(self, campaign: str) -> AsyncIterator[Message]:
+        """Iterate the entries of a campaign that are kept (the newest eight), oldest first."""
+        ...
+
     def follow(
         self,
         deliver: Deliver,
@@ -247,6 +253,51 @@ class Heartbeats(Protocol):
         ...
 
 
+class StreamSize(NamedTuple):
+    """How much a stream holds."""
+
+    name: str
+    messages: int
+    bytes: int
+    first_sequence: int
+    last_sequence: int
+    max_bytes: int | None  # None: no limit of its own
+    max_age_s: float | None
+
+
+class Journal(Protocol):
+    """What gateways write: chains of records by subject, each appended by compare-and-swap.
+
+    Subjects are those of `subjects`: changes and breakers, orders, and how far reports went.
+    Messages have no partition: it is -1.
+    """
+
+    async def head(self, subject: str) -> Message | None:
+        """Return the newest record of a subject; None where there is none."""
+        ...
+
+    async def append(self, subject: str, payload: bytes, *, expected: int) -> int:
+        """Append on top of the record at sequence `expected` (0: begin) and return its sequence.
+
+        An unknown outcome is retried until it is known, as in a `Chain`.
+
+        Raises:
+            ConflictError: somebody else has appended.
+            BrokerError: the record is larger than a message may be, or refused for good.
+        """
+        ...
+
+    def read(self, subject: str, *, after: int = 0) -> AsyncIterator[Message]:
+        """Iterate what is stored now under a subject (wildcards as the server has them)."""
+        ...
+
+    def follow(
+        self, deliver: Deliver, *, subject: str, after: int | None = 0
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver records of a subject as they come; after=None: only new ones."""
+        ...
+
+
 class Broker(Protocol):
     """All of the above, over one connection."""
 
@@ -268,6 +319,17 @@ class Broker(Protocol):
         ...
 
     @property
+    def journal(self) -> Journal: ...
+
+    @property
     def is_connected(self) -> bool:
         """Return whether the broker answers now."""
+        ...
+
+    async def sizes(self, streams: Sequence[str]) -> list[StreamSize]:
+        """Return how much some streams hold, in their order; one that is missing is left out.
+
+        Raises:
+            BrokerError: the broker is away, or does not permit it.
+        """
         ...

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.errors import MalformedMessageError
+from engine.messaging.subjects import decisions_subject
 
 __all__ = [
     "Columns",
@@ -161,7 +162,50 @@ def decode_record(subject: str, payload: bytes) -> Record:
         raise MalformedMessageError(subject, str(error)) from error
     if record.v != 1:
         raise MalformedMessageError(subject, f"record version 1, found {record.v}")
+    if isinstance(record, Decide):
+        _check_columns(subject, record)
+    elif isinstance(record, Keep):
+        _check_lengths(subject, record, _KEEP, len(record.campaign))
     return record
+
+
+_BY_SERIES = (
+    *("platform", "bid_micros", "cap_micros", "cpc_micros", "cvr", "roi_micros", "confidence"),
+)
+_BY_CAMPAIGN = (
+    *("action", "binding", "best", "pacing_multiplier"),
+    *("settled_micros", "reserved_micros", "series_count"),
+)
+_KEEP = ("settled_micros", "reserved_micros")
+
+
+def _check_columns(subject: str, record: Decide) -> None:
+    """Require columns that fit each other: whoever reads a row finds it in all of them."""
+    columns, platforms = record.changed, len(record.platforms)
+    _check_lengths(subject, columns, _BY_CAMPAIGN, len(columns.campaign))
+    counts = columns.series_count
+    series = sum(counts)
+    _check_lengths(subject, columns, _BY_SERIES, series)
+    if columns.bound_by:
+        _check_lengths(subject, columns, ("bound_by",), series)
+    for field, found, least in (
+        ("series_count", counts, 0),
+        ("platform", columns.platform, 0),
+        ("best", columns.best, -1),
+    ):
+        if found and min(found) < least:
+            raise MalformedMessageError(subject, f"{field} from {least}, found {min(found)}")
+    for field, found in (("platform", columns.platform), ("best", columns.best)):
+        if found and max(found) >= platforms:
+            wanted = f"{field} below {platforms}, the number of platforms"
+            raise MalformedMessageError(subject, f"{wanted}, found {max(found)}")
+
+
+def _check_lengths(subject: str, holder: object, fields: tuple[str, ...], wanted: int) -> None:
+    for field in fields:
+        found = len(getattr(holder, field))
+        if found != wanted:
+            raise MalformedMessageError(subject, f"{field} of {wanted} rows, found {found}")
 
 
 def decode_heartbeat(subject: str, payload: bytes) -> Heartbeat:
@@ -173,7 +217,17 @@ def decode_heartbeat(subject: str, payload: bytes) -> Heartbeat:
 
 
 def decisions_of(record: Decide) -> list[Decision]:
-    """Return a round's changed decisions, one object each, for people and consumers."""
+    """Return a round's changed decisions, one object each, for people and consumers.
+
+    Raises MalformedMessageError where a code means nothing to this version.
+    """
+    try:
+        return _decisions_of(record)
+    except ValueError as error:
+        raise MalformedMessageError(decisions_subject(record.partition), str(error)) from error
+
+
+def _decisions_of(record: Decide) -> list[Decision]:
     decisions, row = [], 0
     for i, count in enumerate(record.changed.series_count):
         decisions.append(decision_at(record, i, row))

@@ -5,7 +5,7 @@ them for the machine); settings the engine's correctness rests on are put right 
 allows, and otherwise the start is refused in one line. Nothing is ever deleted.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -15,15 +15,18 @@ from engine.clock import Clock
 from engine.errors import BrokerError
 from engine.messaging import subjects, wire
 from engine.messaging.link import Link, RefusedError, UnansweredError
+from engine.messaging.ports import StreamSize
 
 __all__ = [
     "MAX_CHUNK",
     "MAX_ENTRY",
     "MAX_FRAME",
     "MAX_RECORD",
+    "METRICS_KEPT_S",
     "check",
     "differing",
     "provision",
+    "sizes",
     "wanted_streams",
 ]
 
@@ -33,6 +36,9 @@ MAX_ENTRY = 64 * 1024  # a campaign
 MAX_RECORD = 1_000_000  # a decision record, under the server's default max_payload of 1 MiB
 MAX_CHUNK = 512 * 1024  # a snapshot larger than this is stored in pieces
 _HEADERS = 4096
+
+METRICS_KEPT_S = 7200
+"""How long frames are kept: what was decided over them can be decided again for as long."""
 
 _MIB = 1024 * 1024
 _SECOND = 1_000_000_000  # durations on the wire are nanoseconds
@@ -47,7 +53,12 @@ _RELIED_ON = (
     "compression",
 )
 # Where an acknowledged write must be on the disk.
-_SYNCED = (subjects.DECISIONS_STREAM, subjects.CAMPAIGNS_STREAM)
+_SYNCED = (
+    subjects.DECISIONS_STREAM,
+    subjects.CAMPAIGNS_STREAM,
+    subjects.CHANGES_STREAM,
+    subjects.REPORTED_STREAM,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +87,7 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             "name": subjects.METRICS_STREAM,
             "description": "frames of metric samples, by partition",
             "subjects": [subjects.metrics_subject("*")],
-            "max_age": 2 * _HOUR,
+            "max_age": METRICS_KEPT_S * _SECOND,
             "max_bytes": 2048 * _MIB,
             "max_msg_size": MAX_FRAME + _HEADERS,
         },
@@ -123,6 +134,30 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             "max_age": 7 * 24 * _HOUR,
             "max_bytes": 256 * _MIB,
         },
+        base
+        | {
+            "name": subjects.CHANGES_STREAM,
+            "description": "what gateways changed on ad platforms, and why; breakers and orders",
+            "subjects": [
+                subjects.changes_subject("*", "*"),
+                subjects.orders_subject("*", "*"),
+                "engine.breaker.>",
+            ],
+            "max_age": 90 * 24 * _HOUR,
+            "max_bytes": 1024 * _MIB,
+            "deny_delete": True,
+            "deny_purge": True,
+            "compression": "s2",
+        },
+        base
+        | {
+            "name": subjects.REPORTED_STREAM,
+            "description": "how far the reports of each ad account have become samples",
+            "subjects": [subjects.reported_subject("*", "*")],
+            "max_msgs_per_subject": 3,
+            "max_bytes": 256 * _MIB,
+            "compression": "s2",
+        },
     ]
 
 
@@ -160,6 +195,32 @@ async def check(link: Link, *, streams: Collection[str]) -> None:
         raise BrokerError(f"no stream {names}: `engine provision` makes it, as an operator")
 
 
+async def sizes(link: Link, *, streams: Sequence[str]) -> list[StreamSize]:
+    """Return how much streams hold; one that is missing is left out.
+
+    Raises:
+        BrokerError: the broker is away, or does not permit it.
+    """
+    found = []
+    for name in streams:
+        info = await _info(link, name)
+        if info is None:
+            continue
+        max_bytes, max_age = info.config.get("max_bytes", -1), info.config.get("max_age", 0)
+        found.append(
+            StreamSize(
+                name=name,
+                messages=info.state.messages,
+                bytes=info.state.bytes,
+                first_sequence=info.state.first_seq,
+                last_sequence=info.state.last_seq,
+                max_bytes=max_bytes if max_bytes > 0 else None,
+                max_age_s=max_age / _SECOND if max_age > 0 else None,
+            )
+        )
+    return found
+
+
 async def _provide(link: Link, wanted: dict[str, Any], *, clock: Clock) -> None:
     name = wanted["name"]
     tries = 0
@@ -187,9 +248,14 @@ async def _provide(link: Link, wanted: dict[str, Any], *, clock: Clock) -> None:
 
 
 async def _config(link: Link, name: str) -> dict[str, Any] | None:
+    info = await _info(link, name)
+    return None if info is None else info.config
+
+
+async def _info(link: Link, name: str) -> wire.StreamInfo | None:
     try:
         delivery = await link.request(f"$JS.API.STREAM.INFO.{name}", timeout_s=5)
-        return wire.answer(f"stream {name}", delivery, wire.StreamInfo).config
+        return wire.answer(f"stream {name}", delivery, wire.StreamInfo)
     except RefusedError as error:
         if error.code == wire.STREAM_NOT_FOUND:
             return None

@@ -3,13 +3,17 @@
 __all__ = [
     "CAMPAIGNS_BUCKET",
     "CAMPAIGNS_STREAM",
+    "CHANGES_STREAM",
     "DEAD_STREAM",
     "DECISIONS_STREAM",
     "HALT_NAME",
     "METRICS_STREAM",
+    "REPORTED_STREAM",
     "STATE_STREAM",
+    "breaker_subject",
     "campaign_key",
     "campaign_subject",
+    "changes_subject",
     "control_subject",
     "dead_subject",
     "decisions_subject",
@@ -17,6 +21,8 @@ __all__ = [
     "gateway_subject",
     "heartbeat_subject",
     "metrics_subject",
+    "orders_subject",
+    "reported_subject",
     "share_name",
     "state_subject",
 ]
@@ -25,6 +31,8 @@ METRICS_STREAM = "ENGINE_METRICS"
 DECISIONS_STREAM = "ENGINE_DECISIONS"
 STATE_STREAM = "ENGINE_STATE"
 DEAD_STREAM = "ENGINE_DEAD"
+CHANGES_STREAM = "ENGINE_CHANGES"
+REPORTED_STREAM = "ENGINE_REPORTED"
 CAMPAIGNS_BUCKET = "engine_campaigns"
 CAMPAIGNS_STREAM = f"KV_{CAMPAIGNS_BUCKET}"
 
@@ -52,6 +60,26 @@ def heartbeat_subject(worker: str) -> str:
 def gateway_subject(gateway: str) -> str:
     """Return the subject a gateway speaks on; of all of them with `*`."""
     return f"engine.gateway.{gateway}"
+
+
+def changes_subject(platform: str, ad_account: str) -> str:
+    """Return the subject of an ad account's journal: what was changed there, and why."""
+    return f"engine.changes.{platform}.{ad_account}"
+
+
+def orders_subject(platform: str, ad_account: str) -> str:
+    """Return the subject of what people order for an ad account: roll-backs."""
+    return f"engine.orders.{platform}.{ad_account}"
+
+
+def breaker_subject(platform: str, ad_account: str = "") -> str:
+    """Return the subject of a circuit breaker: of a platform, or of one of its ad accounts."""
+    return f"engine.breaker.{platform}" + (f".{ad_account}" if ad_account else "")
+
+
+def reported_subject(platform: str, ad_account: str) -> str:
+    """Return the subject of how far an ad account's reports have become samples."""
+    return f"engine.reported.{platform}.{ad_account}"
 
 
 def campaign_key(partition: int, campaign: str) -> str:

@@ -100,6 +100,7 @@ class StreamState(msgspec.Struct, frozen=True):
     """The state part of stream information."""
 
     messages: int = 0
+    bytes: int = 0
     first_seq: int = 0
     last_seq: int = 0
 
@@ -163,7 +164,7 @@ _puback_decoder = msgspec.json.Decoder(PubAck)
 
 
 def parse_ack_subject(reply: str) -> AckSubject | None:
-    """Return what `$JS.ACK.…` tells; None for any other subject (a status message).
+    """Return what `$JS.ACK.…` tells; None for any other subject (that of a status message).
 
     >>> parse_ack_subject("$JS.ACK.METRICS.reader.1.907.12.1764000000000000000.3")
     AckSubject(sequence=907, delivered=12, stored_at_ns=1764000000000000000, pending=3)
@@ -173,7 +174,12 @@ def parse_ack_subject(reply: str) -> AckSubject | None:
     tokens = reply.split(".")
     # Nine tokens, or eleven and more with a domain and an account in front of the stream.
     at = 5 if len(tokens) == 9 else 7
-    return AckSubject(*map(int, tokens[at : at + 4]))
+    told = tokens[at : at + 4]
+    return AckSubject(*map(int, told)) if len(told) == 4 and all(map(_is_number, told)) else None
+
+
+def _is_number(token: str) -> bool:
+    return token.isascii() and token.isdigit()
 
 
 def nanoseconds(time: str) -> int:

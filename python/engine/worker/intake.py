@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+import structlog
+
 from engine.clock import Clock
 from engine.messaging.ports import Broker, Follower, Message
 from engine.worker.inbox import Inbox
@@ -10,6 +12,8 @@ from engine.worker.recovery import History, Replay, read_history
 from engine.worker.state import Bury, State
 
 __all__ = ["Intake", "Recovered"]
+
+_log = structlog.get_logger(__name__)
 
 
 class Recovered:
@@ -56,8 +60,8 @@ class Intake:
     ) -> Recovered:
         """Return the state at the chain's head; `inputs` then keep what follows it coming.
 
-        `replays`: from the newest snapshot, deciding again what was decided after it. Otherwise
-        from nothing, with the chain's ledger for the truth.
+        `replays`: from the newest snapshot, or from the chain's first record, deciding again what
+        was decided after it. Otherwise from nothing, with the chain's ledger for the truth.
 
         Raises:
             MalformedMessageError: the chain cannot be read.
@@ -74,8 +78,12 @@ class Intake:
             bury=bury,
         )
         state = found or new_state()
+        # What begins in the midst of a chain cannot come out as it did: its book was not empty.
+        decides = replays and (found is not None or history.is_from_origin)
+        if not decides:
+            _log.warning("ledger_taken_from_chain", partition=number, rounds=len(history.steps))
         self._replay = replay = Replay(
-            state=state, inbox=self.inbox, history=history, decides=replays
+            state=state, inbox=self.inbox, history=history, decides=decides
         )
         entries = await inputs.enter_async_context(
             broker.campaigns.follow(

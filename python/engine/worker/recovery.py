@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.errors import MalformedMessageError
 from engine.messaging.ports import Chain, Message, Snapshots
 from engine.messaging.records import Decide, Keep, Record, decode_record
+from engine.messaging.streams import METRICS_KEPT_S
 from engine.messaging.subjects import decisions_subject, state_subject
 from engine.worker.inbox import Inbox, entered_campaign
 from engine.worker.snapshot import Snapshot, decode_snapshot, restored
@@ -26,6 +27,8 @@ _log = structlog.get_logger(__name__)
 
 LOOK_BACK = 64_000
 """How far, in sequences, the chain is read back where there is no snapshot; then 4 times that."""
+LOOK_BACK_MS = 1000 * METRICS_KEPT_S
+"""How far back it is read at least, in its own times: samples are kept for so long."""
 
 
 class Amounts(NamedTuple):
@@ -53,15 +56,28 @@ class History:
 
     def __init__(self) -> None:
         self.head = 0  # the newest record's sequence
+        self.first: Record | None = None
         self.last: Record | None = None
         self.steps: deque[Step] = deque()
         self.ledger: dict[str, Amounts] = {}  # the newest mention is the truth
         self.known_at: dict[str, int] = {}  # the campaigns revision of the first mention
         self.is_whole = False  # every campaign's ledger is in it
 
+    @property
+    def is_from_origin(self) -> bool:
+        """Return whether it begins with the chain's first record, or where a new one will begin."""
+        return self.first is None or self.first.previous == 0
+
+    @property
+    def length_ms(self) -> int:
+        """Return how long ago its first record was when its last one was written."""
+        first, last = self.first, self.last
+        return 0 if first is None or last is None else last.at_ms - first.at_ms
+
     def add(self, sequence: int, record: Record) -> None:
         """Take the next record in."""
         self.head, self.last = sequence, record
+        self.first = self.first or record
         if isinstance(record, Decide):
             self.steps.append(
                 Step(
@@ -105,7 +121,9 @@ async def read_history(
 ) -> tuple[State | None, History]:
     """Return the state of the newest snapshot that fits the chain, and the records after it.
 
-    Without one (or without `snapshots`) the history goes back until it has every ledger.
+    Without one (or without `snapshots`) the history goes back until it has every ledger, and at
+    least as far as samples are kept: while none has aged out, that is the chain's first record, and
+    everything can be decided again.
 
     Raises MalformedMessageError where a record of the chain cannot be read: nobody may build on
     what it does not understand.
@@ -129,7 +147,7 @@ async def read_history(
     while True:
         after = max(0, head.sequence - span)
         history = await _read(partition, chain=chain, after=after, until=head.sequence)
-        if history.is_whole or after == 0:
+        if after == 0 or (history.is_whole and history.length_ms >= LOOK_BACK_MS):
             return None, history
         span *= 4
 
@@ -241,8 +259,10 @@ class Replay:
         self._state.stand_at(last.round, last.metrics_sequence, last.campaigns_revision)
         if self._decides:
             self._compare()
-        else:
-            self._raise_the_ledger()
+            return
+        self._raise_the_ledger()
+        if self._history.steps:  # rounds go on after the chain's, were its times ahead of our clock
+            self._state.at_ms = self._history.steps[-1].at_ms
 
     def _upcoming(self) -> "Step | Record | None":
         """Return the positions up to which inputs may be counted now."""

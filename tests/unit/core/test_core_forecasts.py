@@ -57,11 +57,12 @@ def test_what_is_shown_is_what_the_decision_went_by() -> None:
     )
 
 
-def test_many_conversions_bring_the_cvr_to_their_own_with_an_interval_around_it() -> None:
+def test_many_conversions_bring_the_cvr_to_their_own_and_leave_room_for_those_to_come() -> None:
     found = heard(60, clicks=100, conversions=5.0).prospect(
         "spring-shoes", "google", START_MS + 120_000
     )
-    assert found.cvr.value == pytest.approx(0.05, rel=0.15)
+    # Two minutes of a day's flight cannot rule out that some of 5 % come late.
+    assert 0.05 <= found.cvr.value < 0.065
     assert found.cvr.high is not None
     assert 0.5 * found.cvr.value < found.cvr.low < found.cvr.value < found.cvr.high < 0.1
     assert found.conversions > 150

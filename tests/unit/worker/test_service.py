@@ -126,7 +126,7 @@ async def test_the_loss_of_a_worker_that_is_alive_after_all_moves_nothing_for_lo
         await nodes.clock.advance(0.5)
         assert b.worker.held() == held
         nodes.server.tell_lost(b.broker.heartbeats.connection)
-        b.broker.heartbeats.connection = "memory/another"
+        b.broker.heartbeats.client = "another"
         await nodes.clock.advance(3)
         assert b.worker.held() == held
         assert len(a.worker.held()) == PARTITIONS // 2

@@ -11,6 +11,7 @@ import pytest
 from engine.domain.campaign import Flight
 from engine.domain.lifecycle import State
 from engine.messaging.records import Release, Take
+from engine.worker import recovery
 from support.clock import settle
 from support.definitions import START, names_in
 from support.one_partition import DamagedSnapshots, Fleet, NoSnapshots, P
@@ -112,6 +113,55 @@ async def test_a_replay_from_the_first_record_decides_the_same(after: int) -> No
     disturbed.snapshots = NoSnapshots()
     await run(disturbed, change_after=after)
     assert await decisions(disturbed) == await decisions(undisturbed)
+
+
+async def test_a_chain_longer_than_one_reading_is_decided_again_from_its_first_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "LOOK_BACK", 4)
+    undisturbed, disturbed = Fleet(), Fleet()
+    await run(undisturbed, change_after=None, keep_every=3)
+    disturbed.snapshots = NoSnapshots()
+    await run(disturbed, change_after=10, keep_every=3)
+    assert await decisions(disturbed) == await decisions(undisturbed)
+    origins = {letter.origin async for letter in disturbed.broker.dead_letters.all()}
+    assert origins == {f"engine.metrics.{P}"}  # the poison of round 8, no replay that differs
+
+
+async def test_a_chain_whose_beginning_is_too_old_is_not_decided_again_from_its_midst(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery, "LOOK_BACK", 4)
+    monkeypatch.setattr(recovery, "LOOK_BACK_MS", 4_000)
+    fleet = Fleet()
+    fleet.snapshots = NoSnapshots()
+    await run(fleet, change_after=10, keep_every=3)
+    origins = {letter.origin async for letter in fleet.broker.dead_letters.all()}
+    assert f"engine.decisions.{P}" not in origins
+    assert (await fleet.rounds())[-1].owner == "w2"
+
+
+async def test_rounds_go_on_after_a_chain_whose_times_were_ahead_though_its_inputs_are_gone() -> (
+    None
+):
+    fleet = Fleet()
+    fleet.snapshots = NoSnapshots()
+    await fleet.publish()
+    async with fleet.worker("w1") as first:
+        for _ in range(3):
+            await fleet.report(spend_micros=2_000_000)
+            await fleet.clock.advance(2)
+        fleet.clock.step(600)  # its clock is wrong
+        await fleet.clock.advance(2)
+        first.task.cancel()
+        await asyncio.wait([first.task])
+    fleet.forget_frames()
+    fleet.clock.step(-600)
+    async with fleet.worker("w2"):
+        await fleet.clock.advance(6)
+    times = [record.at_ms for record in await fleet.rounds()]
+    assert times == sorted(set(times))
+    assert (await fleet.rounds())[-1].owner == "w2"
 
 
 async def test_a_damaged_snapshot_means_a_longer_replay_and_a_dead_letter() -> None:

@@ -90,8 +90,13 @@ class _Document:
             self._at = len(self._text)
             yield self._broken(start)
             return
+        colon = self._text.find(":", offset + len(self._top) + 2)
+        if colon < 0:  # the file ends within the name, or right behind it
+            self._at = len(self._text)
+            yield self._broken(start)
+            return
         yield from self._strangers(value, start)
-        self._at = self._text.index(":", offset + len(self._top) + 2) + 1
+        self._at = colon + 1
         if self._peek() != "[":
             yield self._problem(self._at, f"a list of {self._top}", shown(self._peek()))
             self._at = len(self._text)

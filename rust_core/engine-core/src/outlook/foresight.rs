@@ -297,12 +297,10 @@ impl Foresight {
         self.bid_micros = view.bid_micros;
     }
 
-    /// Takes the model's answer to another bid.
+    /// Takes the model's answer to another bid; what is held of CVR knows no bids.
     pub(crate) fn answer(&mut self, model: &Model, bid_micros: i64) {
-        let said = [model.cpc_micros, model.cvr, model.clicks_an_hour];
-        for (choice, said) in self.choices().into_iter().zip(said) {
-            choice.prepare_model(said);
-        }
+        self.cpc.prepare_model(model.cpc_micros);
+        self.traffic.prepare_model(model.clicks_an_hour);
         self.bid_micros = bid_micros;
     }
 

@@ -1,0 +1,10 @@
+"""`python -m engine.dashboard`: `engine dashboard` as a module."""
+
+import sys
+
+from engine.cli.__main__ import run
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    sys.exit(run(["dashboard", *sys.argv[1:]]))
