@@ -15,6 +15,7 @@ DONE, UNWELL = 0, 1
 LISTEN_S = 0.45  # every worker alive is heard four times
 GATEWAYS_S = 1.2  # a gateway speaks once a second
 STALE_ROUNDS = 3  # rounds missed in a row before a partition is held to be stale
+STALE_S = 5.0  # and never before so long: a takeover is no finding
 _LETTERS = 1_000
 
 
@@ -103,7 +104,7 @@ def _judged(board: Board, session: Session, letters: int) -> Status:
         for partition, owner in board.owners.items()
         if owner.decided_at_ms and partition in busy
     }
-    limit = STALE_ROUNDS * (interval_s or 2.0) + 1.0
+    limit = max(STALE_ROUNDS * (interval_s or 2.0), STALE_S)
     stale = sorted(p for p, age in ages.items() if p in held and age > limit)
     unowned = sorted(busy - held.keys())
     halted = [p for p, halt in board.halted.items() if halt.is_halted]

@@ -101,10 +101,16 @@ async def test_samples_are_held_against_the_forecast_in_force(broker: MemoryBrok
 async def test_partitions_without_owner_count_where_something_could_bid(
     broker: MemoryBroker,
 ) -> None:
-    await put(broker, at_work(NAME), at_work("summer-hats"), campaign("old", state=State.STOPPED))
+    await put(
+        broker,
+        at_work(NAME),
+        at_work("summer-hats"),
+        at_work("tea-2"),
+        campaign("old", state=State.STOPPED),
+    )
     found = await page(broker)  # w1 holds the first one's partition alone
     assert found["engine_fleet_partitions_owned",] == 1
-    assert found["engine_fleet_partitions_unowned",] == 1
+    assert found["engine_fleet_partitions_unowned",] == 2
     assert found["engine_fleet_worker_lag_frames", "w1"] == 4
     assert found["engine_fleet_campaigns", "stopped"] == 1
 
