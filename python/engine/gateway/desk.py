@@ -94,6 +94,7 @@ class Desk:
         self._entities: list[str] = []  # by place
         self._places: dict[str, int] = {}
         self._claims: dict[str, dict[str, Link]] = {}  # by entity and campaign
+        self._claimed: dict[str, str] = {}  # entity by campaign
         self._links: dict[int, Link] = {}  # who has a place
         self._halted: set[int] = set()  # partitions
         self._why_unlinked: dict[str, str] = {}
@@ -154,16 +155,17 @@ class Desk:
         """Let a campaign claim an entity, or change; return places that are another series now."""
         moved = self.disclaim(link.id, but=link.entity)
         self._claims.setdefault(link.entity, {})[link.id] = link
+        self._claimed[link.id] = link.entity
         return moved | self._assign(link.entity)
 
     def disclaim(self, campaign: str, *, but: str | None = None) -> set[int]:
         """Let a campaign's other claims go."""
-        moved: set[int] = set()
-        for entity in [e for e, claims in self._claims.items() if campaign in claims and e != but]:
-            del self._claims[entity][campaign]
-            moved |= self._assign(entity)
         self._why_unlinked.pop(campaign, None)
-        return moved
+        entity = self._claimed.get(campaign)
+        if entity is None or entity == but:
+            return set()
+        del self._claimed[campaign], self._claims[entity][campaign]
+        return self._assign(entity)
 
     def _assign(self, entity: str) -> set[int]:
         """Give an entity to the first of those who claim it: of those that run, by id."""

@@ -5,22 +5,29 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
+import pytest
 
 from engine.core.frames import decode_frame, spend_micros
 from engine.domain.campaign import Flight
 from engine.domain.ids import partition_of, series_key
+from engine.errors import MalformedMessageError
 from engine.gateway.anomalies import CPA_SPIKE, CTR_DROP, ZERO_SPEND, anomalies
 from engine.gateway.claims import Claims
+from engine.gateway.directory import Directory
+from engine.gateway.gate import GateSettings
 from engine.gateway.hours import CLICKS, CONVERSIONS, COUNTS, IMPRESSIONS, SPEND
 from engine.gateway.readiness import readiness
+from engine.gateway.runner import desk_of
 from engine.gateway.service import Gateway
 from engine.gateway.settings import ReadinessSettings
-from engine.gateway.telling import decode_told
+from engine.gateway.telling import Told, decode_told, encode_told
 from engine.gateway.verdict import judge
 from engine.messaging.ports import Message
+from engine.messaging.streams import MAX_RECORD
 from engine.messaging.subjects import reported_subject
+from support.definitions import campaign
 from support.gateway import Floor, account, linked
-from support.platform import row
+from support.platform import FakePlatform, row
 from support.waiting import wait_until
 
 HOUR = 3600.0
@@ -210,3 +217,30 @@ def test_a_change_is_judged_by_the_same_hours_of_two_days() -> None:
     assert judge(before, same).verdict == "inconclusive"
     assert judge(before, better, others=2).reason == "2 other changes in that time"
     assert judge(before[:5], better[:5]).reason == "too few hours"
+
+
+def test_what_was_told_of_ten_thousand_series_fits_a_record() -> None:
+    rng = np.random.default_rng(1)
+    count = 20_000
+    numbers = [rng.integers(0, 10**9, (count, columns)).astype("<i8") for columns in (5, 4, 4)]
+    base, before, total = (one.tobytes() for one in numbers)
+    told = Told(
+        owner="g1", at_ms=0, cell=1, cell_s=3600.0, since=0.0,
+        series=[f"campaign-{i}/adGroups/{10_000_000_000 + i}" for i in range(count)],
+        base=base, before=before, total=total,
+    )  # fmt: skip
+    payload = encode_told(told)
+    assert decode_told("", payload) == told
+    assert len(payload) * 10_000 / count < MAX_RECORD
+    with pytest.raises(MalformedMessageError):
+        decode_told("engine.reported", b"neither")
+
+
+def test_ten_thousand_campaigns_are_linked_in_the_time_of_one_each() -> None:
+    desk = desk_of(account(), platform=FakePlatform(), gate=GateSettings(), sharing=1, now=0.0)
+    directory = Directory({("google", "123"): desk})
+    for i in range(3000):
+        directory.campaign(campaign(f"c{i}", platforms=linked(f"adGroups/{i}")))
+    assert desk.linked == 3000
+    directory.campaign(campaign("c7", platforms=linked("adGroups/9999")))
+    assert (desk.place("c7", "adGroups/9999"), desk.place("c7", "adGroups/7")) == (3000, None)

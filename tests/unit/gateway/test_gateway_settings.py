@@ -1,11 +1,13 @@
 """The file of ad accounts: what is understood, and what is said of what is not."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.errors import ConfigError
 from engine.gateway.settings import AccountSettings, accounts_of, go_live
+from engine.wiring.settings import read_file
 
 ONE = {"platform": "google", "ad_account": "123"}
 
@@ -59,3 +61,10 @@ def test_credentials_are_beside_the_file_that_names_them_and_groups_stay_togethe
     assert one.credentials == "etc/google.yaml"
     other = AccountSettings(platform="meta", ad_account="7", group="acme")
     assert one.key == other.key
+
+
+def test_the_example_is_understood_and_changes_nothing_for_real() -> None:
+    file = Path(__file__).parents[3] / "examples" / "gateway.yaml"
+    found = accounts_of(read_file(file), file=str(file))
+    assert len(found.accounts) == 3
+    assert not any(one.live for one in found.accounts)
