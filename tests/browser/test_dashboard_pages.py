@@ -1,9 +1,12 @@
 """What a person sees and does, in a real browser."""
 
 import re
+from typing import Literal
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.async_playwright import (  # type: ignore[import-untyped]  # untyped
+    Axe,
+)
 from playwright.async_api import Browser, Locator, Page, expect
 
 from engine.domain.decision import Binding
@@ -50,7 +53,7 @@ async def violations(page: Page) -> list[str]:
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
 async def test_no_page_has_a_barrier_or_shows_what_is_no_figure(
-    browser: Browser, shown: Shown, width: int, theme: str
+    browser: Browser, shown: Shown, width: int, theme: Literal["light", "dark"]
 ) -> None:
     context = await browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=theme, has_touch=width < 500

@@ -8,7 +8,8 @@ from playwright.async_api import Browser, Playwright
 
 __all__ = ["CHROMIUM", "launched"]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, _NAMES)), None)
 
 _FLAGS = (
     "--headless",

@@ -115,3 +115,9 @@ def test_the_top_of_a_column_is_the_beginning_of_its_sort(keys: list[float], cou
     column = np.array(keys, float)
     wanted = np.argsort(column, kind="stable")[:count]
     assert top(column, count).tolist() == wanted.tolist()
+
+
+def test_a_column_that_is_mostly_unknown_still_has_a_whole_top() -> None:
+    keys = np.full(40, np.nan)
+    keys[17] = 3.0
+    assert top(keys, 3).tolist() == [17, 0, 1]
