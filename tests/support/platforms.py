@@ -17,12 +17,15 @@ from engine.platforms.meta.access import access_of as meta_access
 from engine.platforms.meta.adapter import Meta
 from engine.platforms.port import Lever, Mutation, Platform, ReportRow, Standing, Target
 from engine.platforms.simulated import Simulated
+from engine.platforms.tiktok.access import access_of as tiktok_access
+from engine.platforms.tiktok.adapter import TikTok
 from engine.sandbox.direct import DirectGround, direct_target
 from engine.sandbox.faults import Faults
 from engine.sandbox.google.server import GoogleSandbox
 from engine.sandbox.meta.server import MetaSandbox
 from engine.sandbox.quotas import Quota
 from engine.sandbox.state import Account, Entity, Level, MemoryBooks, Stat
+from engine.sandbox.tiktok.server import TikTokSandbox
 from support.clock import ManualClock
 from support.waiting import wait_until
 
@@ -35,6 +38,7 @@ __all__ = [
     "no_loose_ends",
     "one_standing",
     "simulated",
+    "tiktok",
 ]
 
 TIMEZONE = "Europe/Berlin"
@@ -370,8 +374,97 @@ async def meta() -> AsyncIterator[UnderTest]:
                 await each.aclose()
 
 
+def furnish_adgroups(books: MemoryBooks) -> None:
+    """Put into the books of two of TikTok's ad accounts what the suites speak of."""
+    books.open(Account(id="7001", name="Shoes", timezone=TIMEZONE, currency="EUR"))
+    books.open(Account(id="7002", name="Kutsu", timezone="Asia/Tokyo", currency="JPY"))
+
+    def campaign(number: str, **own: Any) -> Entity:  # noqa: ANN401 # fields of Entity
+        return Entity(id=number, level=Level.CAMPAIGN, **own)
+
+    def adgroup(number: str, parent: str, strategy: str, **own: Any) -> Entity:  # noqa: ANN401
+        own = {"daily_budget_micros": 50_000_000} | own
+        return Entity(id=number, level=Level.GROUP, parent=parent, strategy=strategy, **own)
+
+    sales = "BID_TYPE_CUSTOM:OCPM:CONVERT"
+    books.add(
+        "7001",
+        campaign("1"),
+        adgroup("11", "1", "BID_TYPE_CUSTOM:CPC:CLICK", bid_micros=1_000_000),
+        adgroup("12", "1", sales, target_cpa_micros=20_000_000),
+        adgroup("13", "1", "BID_TYPE_NO_BID:OCPM:VALUE", target_roas=3.0),
+        adgroup("14", "1", "BID_TYPE_NO_BID:OCPM:CONVERT"),
+        adgroup("16", "1", sales, target_cpa_micros=20_000_000, is_on=False),
+        adgroup("17", "1", sales, target_cpa_micros=20_000_000, is_removed=True),
+        adgroup("18", "1", sales, target_cpa_micros=20_000_000, is_lifetime=True),
+        campaign("2", strategy="CBO", daily_budget_micros=80_000_000),
+        adgroup("21", "2", sales, target_cpa_micros=20_000_000, daily_budget_micros=None),
+        campaign("3", is_on=False),
+        adgroup("31", "3", sales, target_cpa_micros=20_000_000),
+    )
+    books.add(
+        "7002",
+        campaign("5"),
+        adgroup(
+            "51", "5", sales, target_cpa_micros=2_000_000_000, daily_budget_micros=9_000_000_000
+        ),
+    )
+
+
+@asynccontextmanager
+async def tiktok() -> AsyncIterator[UnderTest]:
+    """Yield TikTok: the adapter over HTTP to the sandbox."""
+    books, faults, clock = MemoryBooks(), Faults(), ManualClock()
+    furnish_adgroups(books)
+    quota = Quota(clock=clock)
+    async with TikTokSandbox(books=books, clock=clock, faults=faults, quota=quota) as sandbox:
+        made: list[TikTok] = []
+
+        def make(*, call_timeout_s: float = 10.0, **changed: str) -> TikTok:
+            access = tiktok_access(sandbox.credentials(**changed))
+            made.append(TikTok(access=access, clock=clock, call_timeout_s=call_timeout_s))
+            return made[-1]
+
+        def target(entity: str) -> Target:
+            return Target("7001", entity)
+
+        try:
+            yield UnderTest(
+                platform=make(),
+                books=books,
+                faults=faults,
+                clock=clock,
+                ad_account="7001",
+                other_ad_account="7002",
+                bid=target("adgroups/11"),
+                cpa=target("adgroups/12"),
+                roas=target("adgroups/13"),
+                budget=target("adgroups/14"),
+                shared=target("adgroups/21"),
+                learning=None,
+                paused=target("adgroups/16"),
+                missing=target("adgroups/404"),
+                removed=target("adgroups/17"),
+                level=Level.GROUP,
+                bid_id="11",
+                quota=quota,
+                kill=sandbox.kill,
+                start=sandbox.start,
+                impatient=lambda: make(call_timeout_s=0.3),
+                unknown=lambda: make(access_token="not-it"),
+                expire=sandbox.tokens.clear,
+                others={"sandbox": sandbox, "make": make},
+                tells_tests=False,
+                told_delay_s=None,
+            )
+        finally:
+            for each in made:
+                await each.aclose()
+
+
 PLATFORMS: dict[str, Callable[[], AbstractAsyncContextManager[UnderTest]]] = {
     "google": google,
     "meta": meta,
     "simulated": simulated,
+    "tiktok": tiktok,
 }
