@@ -81,6 +81,19 @@ async def test_heartbeats_are_heard_by_name(backend: Backend) -> None:
         assert len(heard) == 2
 
 
+async def test_gateways_and_workers_do_not_hear_each_other(backend: Backend) -> None:
+    async with backend.client("a") as a, backend.client("b") as b:
+        heard: list[tuple[str, str]] = []
+        async with (
+            b.heartbeats.listen(lambda name, _: heard.append(("worker", name))),
+            b.gateways.listen(lambda name, _: heard.append(("gateway", name))),
+        ):
+            await a.gateways.beat("g-1", b"status")
+            await a.heartbeats.beat("w-1", b"alive")
+            await wait_until(lambda: len(heard) == 2)
+            assert sorted(heard) == [("gateway", "g-1"), ("worker", "w-1")]
+
+
 async def test_a_heartbeat_during_an_outage_is_lost_in_silence(backend: Backend) -> None:
     async with backend.client() as broker:
         await backend.down()

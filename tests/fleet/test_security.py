@@ -96,7 +96,11 @@ async def test_a_fleet_works_with_a_user_for_each_part(server: Secured) -> None:
         auditor.following(dashboard),
     ):
         beats: list[str] = []
-        async with dashboard.heartbeats.listen(lambda worker, _: beats.append(worker)):
+        gateways: list[str] = []
+        async with (
+            dashboard.heartbeats.listen(lambda worker, _: beats.append(worker)),
+            dashboard.gateways.listen(lambda name, _: gateways.append(name)),
+        ):
             await publish(publisher, one)
             flags = ("--name", "w1", "--interval", "0.1", "--snapshot-every", "0.5")
             async with worker_process(*flags, environ=server.environ(Role.WORKER)) as worker:
@@ -104,6 +108,8 @@ async def test_a_fleet_works_with_a_user_for_each_part(server: Secured) -> None:
                 await wait_until(lambda: len(auditor.rounds()) > 3, within_s=15, what="rounds")
                 await gateway.frames.publish(25, b"poison", message_id="p-1")
                 await gateway.frames.flush()
+                await gateway.gateways.beat("g1", b"status")
+                await wait_until(lambda: gateways == ["g1"], what="a gateway's status")
                 await wait_until(
                     lambda: any(r.metrics_sequence for r in auditor.rounds()),
                     within_s=15,
@@ -125,7 +131,10 @@ REFUSED = {
     Role.WORKER: (*STREAMS, FRAMES, "$JS.API.STREAM.INFO.ENGINE_DEAD", "_INBOX.operator.x"),
     Role.GATEWAY: (*STREAMS, CHAIN, ENTRIES, STATE, BEAT, "_INBOX.worker.x"),
     Role.PUBLISHER: (*STREAMS, CHAIN, FRAMES, STATE, DEAD, BEAT, "_INBOX.worker.x"),
-    Role.DASHBOARD: (*STREAMS, CHAIN, FRAMES, ENTRIES, STATE, DEAD, BEAT, "_INBOX.worker.x"),
+    Role.DASHBOARD: (
+        *(*STREAMS, CHAIN, FRAMES, ENTRIES, STATE, DEAD, BEAT),
+        *("engine.gateway.g9", "_INBOX.worker.x"),
+    ),
     Role.OPERATOR: (CHAIN, STATE, BEAT, "_INBOX.worker.x"),
 }
 
@@ -351,7 +360,7 @@ async def test_streams_are_the_operators_to_make(bare: Secured) -> None:
     for _ in range(2):
         code, out, err = await engine("provision", environ=bare.environ(Role.OPERATOR))
         assert (code, err) == (0, "")
-        assert out.startswith("5 streams are there: ")
+        assert out.startswith("7 streams are there: ")
     async with worker_process("--name", "w1", environ=bare.environ(Role.WORKER)) as worker:
         await worker.says("worker_started")
 

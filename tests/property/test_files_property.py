@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,18 @@ amounts = st.integers(1, 10**15)
 texts = st.text(st.characters(categories=["L", "N", "P", "S"]), max_size=40)
 
 
+def linked_or_not(bounds: PlatformBounds) -> st.SearchStrategy[PlatformBounds]:
+    """Bounds as they are, or with a link to an entity."""
+    links = st.tuples(
+        st.from_regex(r"[A-Za-z_-][A-Za-z0-9_-]{0,20}", fullmatch=True),
+        st.from_regex(r"[A-Za-z]{1,9}/[0-9]{1,9}", fullmatch=True),
+    )
+    linked = links.map(
+        lambda link: msgspec.structs.replace(bounds, ad_account=link[0], entity=link[1])
+    )
+    return st.just(bounds) | linked
+
+
 @st.composite
 def definitions(draw: st.DrawFn) -> Definition:
     budget = draw(amounts)
@@ -34,7 +47,7 @@ def definitions(draw: st.DrawFn) -> Definition:
         PlatformBounds,
         min_bid_micros=st.none() | st.integers(low, high),
         daily_cap_micros=st.none() | st.integers(1, budget),
-    )
+    ).flatmap(linked_or_not)
     named = draw(st.dictionaries(platforms, bounds, min_size=1, max_size=4))
     return Definition(
         id=draw(ids),
@@ -81,6 +94,7 @@ def fields_of(one: Definition) -> dict[str, Any]:
             for key in ("min_bid_micros", "daily_cap_micros")
             if (micros := getattr(given, key)) is not None
         }
+        | ({"ad_account": given.ad_account, "entity": given.entity} if given.entity else {})
         for name, given in one.platforms.items()
     }
     fields: dict[str, Any] = {

@@ -33,7 +33,8 @@ class Session:
     def __init__(self, *, broker: Broker) -> None:
         self.broker = broker
         self.clock = SystemClock()
-        self.repository = Repository(table=broker.campaigns, clock=self.clock, by=_author())
+        self.author = _author()
+        self.repository = Repository(table=broker.campaigns, clock=self.clock, by=self.author)
 
     @property
     def producer(self) -> str:

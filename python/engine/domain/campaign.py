@@ -42,11 +42,16 @@ class Guardrails(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class PlatformBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A platform of a campaign, with bounds of its own (None: the campaign's)."""
+    """A platform of a campaign, with bounds of its own (None: the campaign's).
+
+    `ad_account` and `entity` link it to what a gateway steers there; without them nothing is.
+    """
 
     min_bid_micros: int | None = None
     max_bid_micros: int | None = None
     daily_cap_micros: int | None = None
+    ad_account: str | None = None  # by the platform's own name: 1234567890, act_123
+    entity: str | None = None  # of that ad account: campaigns/1, adGroups/55, an ad set's id
 
 
 class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -11,7 +11,9 @@ __all__ = [
     "PARTITIONS",
     "account_key",
     "campaign_key",
+    "is_ad_account",
     "is_campaign_id",
+    "is_entity",
     "is_platform",
     "partition_of",
     "series_key",
@@ -20,6 +22,7 @@ __all__ = [
 PARTITIONS = 64
 
 _CAMPAIGN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:~-]{0,127}")
 _PLATFORM = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -31,6 +34,16 @@ def is_campaign_id(text: str) -> bool:
 def is_platform(text: str) -> bool:
     """Return whether `text` may name a platform: lower case, 1 to 32 of a-z 0-9 _ -."""
     return _PLATFORM.fullmatch(text) is not None
+
+
+def is_ad_account(text: str) -> bool:
+    """Return whether `text` may name an ad account: 1 to 64 of A-Z a-z 0-9 _ -."""
+    return is_campaign_id(text)
+
+
+def is_entity(text: str) -> bool:
+    """Return whether `text` may name an entity of an ad account, such as adGroups/55."""
+    return _ENTITY.fullmatch(text) is not None
 
 
 def partition_of(campaign: str) -> int:

@@ -13,7 +13,13 @@ from zoneinfo import ZoneInfo
 from engine.domain.accounts import Account
 from engine.domain.campaign import Definition, Guardrails, PlatformBounds, Strategy
 from engine.domain.dayparts import hours_of
-from engine.domain.ids import is_campaign_id, is_platform, series_key
+from engine.domain.ids import (
+    is_ad_account,
+    is_campaign_id,
+    is_entity,
+    is_platform,
+    series_key,
+)
 from engine.domain.metrics import Sample
 from engine.domain.money import LARGEST_MICROS, from_micros, is_currency, unit_micros
 from engine.errors import DefinitionError
@@ -269,6 +275,21 @@ def _bounds(path: str, bounds: PlatformBounds, definition: Definition) -> Iterat
     yield from _daily_cap(
         f"{path}.daily_cap_micros", bounds.daily_cap_micros, definition.budget_micros
     )
+    yield from _link(path, bounds)
+
+
+def _link(path: str, bounds: PlatformBounds) -> Iterator[DefinitionError]:
+    account, entity = bounds.ad_account, bounds.entity
+    if account is not None and not is_ad_account(account):
+        wanted = "an ad account as its platform names it, 1 to 64 of A-Z a-z 0-9 _ -"
+        yield DefinitionError(f"{path}.ad_account", wanted, account)
+    if entity is not None and not is_entity(entity):
+        wanted = "an entity as its platform names it, such as adGroups/55"
+        yield DefinitionError(f"{path}.entity", wanted, entity)
+    if (account is None) != (entity is None):
+        missing = "ad_account" if account is None else "entity"
+        other = "entity" if account is None else "ad_account"
+        yield DefinitionError(f"{path}.{missing}", f"this beside {other}: both link it", None)
 
 
 def _labels(labels: dict[str, str]) -> Iterator[DefinitionError]:

@@ -1,1 +1,1 @@
-"""From decisions to changes that are worth sending, and from reports to samples."""
+"""Between decisions and ad platforms: what is worth changing, sent safely, and told back."""

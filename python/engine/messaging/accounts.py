@@ -10,12 +10,16 @@ answer stays in the account of the one who asked.
 """
 
 from engine.messaging.permissions import DISCONNECTED, STREAMS_READ, Rights, Role, rights_of
+from engine.messaging.subjects import gateway_subject
 
 __all__ = ["password_variable", "render"]
 
 HOME = "ENGINE"
 _AT_HOME = (Role.WORKER, Role.OPERATOR)
 _ELSEWHERE = tuple(role for role in Role if role not in _AT_HOME)
+# What an account elsewhere says of itself goes from there to those who hear it: what is imported
+# into the account of the streams as a service is not exported from it again.
+_TOLD = {gateway_subject("*"): Role.GATEWAY}
 
 _HEAD = """\
 # Written by `engine config accounts`: change python/engine/messaging/permissions.py, not this file.
@@ -49,7 +53,10 @@ accounts {{
     users: [
 {homes}
     ]
-    imports: [{{ stream: {{ account: SYS, subject: "{DISCONNECTED}" }} }}]
+    imports: [
+      {{ stream: {{ account: SYS, subject: "{DISCONNECTED}" }} }}
+{_heard_at_home()}
+    ]
     exports: [
 {_exports()}
     ]
@@ -68,8 +75,17 @@ def _extra(role: Role) -> Rights:
 def _account(role: Role) -> str:
     services, streams = _imported(role)
     lines = [f'      {{ service: {{ account: {HOME}, subject: "{one}" }} }}' for one in services]
-    lines += [f'      {{ stream: {{ account: {HOME}, subject: "{one}" }} }}' for one in streams]
+    lines += [
+        f'      {{ stream: {{ account: {_source(one)}, subject: "{one}" }} }}'
+        for one in streams
+        if _TOLD.get(one) is not role
+    ]
     imports = "\n".join(lines)
+    told = [one for one, teller in _TOLD.items() if teller is role]
+    exports = "".join(
+        f'\n    exports: [{{ stream: "{one}", accounts: [{", ".join(_hearers(one))}] }}]'
+        for one in told
+    )
     return f"""
   {role.value.upper()} {{
     users: [
@@ -77,8 +93,30 @@ def _account(role: Role) -> str:
     ]
     imports: [
 {imports}
-    ]
+    ]{exports}
   }}"""
+
+
+def _source(subject: str) -> str:
+    """Return the account that a subject heard elsewhere comes from."""
+    return _TOLD[subject].value.upper() if subject in _TOLD else HOME
+
+
+def _hearers(subject: str) -> list[str]:
+    """Return the accounts that hear what another account says of itself."""
+    elsewhere = [
+        role.value.upper()
+        for role in _ELSEWHERE
+        if role is not _TOLD[subject] and subject in rights_of(role, user=role.value).subscribe
+    ]
+    return [HOME, *elsewhere]
+
+
+def _heard_at_home() -> str:
+    return "\n".join(
+        f'      {{ stream: {{ account: {teller.value.upper()}, subject: "{one}" }} }}'
+        for one, teller in _TOLD.items()
+    )
 
 
 def _user(role: Role, *, indent: int, extra: Rights) -> str:
@@ -106,7 +144,11 @@ def _list(name: str, subjects: tuple[str, ...], indent: int) -> str:
 def _imported(role: Role) -> tuple[list[str], list[str]]:
     """Return the subjects asked and the subjects heard in the account of the streams."""
     rights = rights_of(role, user=role.value)
-    services = [one for one in rights.publish if not one.startswith(("_INBOX.", "$SYS."))]
+    services = [
+        one
+        for one in rights.publish
+        if not one.startswith(("_INBOX.", "$SYS.")) and one not in _TOLD
+    ]
     return services, [one for one in rights.subscribe if not one.startswith("_INBOX.")]
 
 
@@ -125,5 +167,7 @@ def _exports() -> str:
         many = ", response_type: stream" if one in pulls else ""  # a pull has many answers
         lines.append(f'      {{ service: "{one}"{many}, accounts: [{", ".join(accounts)}] }}')
     for one, accounts in streams.items():
+        if one in _TOLD:
+            continue
         lines.append(f'      {{ stream: "{one}", accounts: [{", ".join(accounts)}] }}')
     return "\n".join(lines)

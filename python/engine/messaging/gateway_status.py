@@ -6,8 +6,15 @@ The dashboard, `engine top` and the metrics exporter read it; nothing is decided
 import msgspec
 
 from engine.errors import MalformedMessageError
+from engine.messaging.subjects import gateway_subject
 
-__all__ = ["AccountStatus", "GatewayStatus", "decode_gateway_status", "gateway_subject"]
+__all__ = [
+    "AccountStatus",
+    "GatewayStatus",
+    "decode_gateway_status",
+    "encode_gateway_status",
+    "gateway_subject",
+]
 
 
 class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +23,7 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
     platform: str
     ad_account: str
     is_live: bool  # False: dry run, nothing is changed
+    is_held: bool = True  # False: it cannot be, `last_error` says why
     breaker: str = "closed"  # closed, open, half-open
     breaker_until: float | None = None  # when an open one lets a probe through, epoch seconds
     operations_left: int | None = None  # of today's purse; None: no daily limit
@@ -28,6 +36,11 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int = 0
     failed: int = 0
     retried: int = 0
+    at_risk_micros_per_h: float = 0.0  # what waiting changes are worth together, an hour
+    anomalies: dict[str, int] = {}  # alerts that stand, by kind: zero-spend, cpa-spike, ctr-drop
+    improved: int = 0  # changes that were judged since the gateway's start, as the next two
+    worse: int = 0
+    inconclusive: int = 0
     linked: int = 0  # campaigns whose entity here is known
     unlinked: int = 0  # campaigns that name the platform but no entity
     report_age_s: float | None = None  # since the newest report came in
@@ -43,16 +56,17 @@ class GatewayStatus(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     at: float
     is_halted: bool = False
+    draining: bool = False  # it is about to leave: its ad accounts are free soon
     accounts: list[AccountStatus] = []
     v: int = 1
 
 
+_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(GatewayStatus)
 
 
-def gateway_subject(gateway: str) -> str:
-    """Return the subject a gateway speaks on; `*` for all of them."""
-    return f"engine.gateway.{gateway}"
+def encode_gateway_status(status: GatewayStatus) -> bytes:
+    return _encoder.encode(status)
 
 
 def decode_gateway_status(subject: str, payload: bytes) -> GatewayStatus:

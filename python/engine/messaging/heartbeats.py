@@ -1,4 +1,4 @@
-"""Heartbeats on a core subject: not stored, and lost while nobody listens."""
+"""Signs of life on core subjects: not stored, and lost while nobody listens."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -10,14 +10,17 @@ __all__ = ["CoreHeartbeats"]
 
 
 class CoreHeartbeats:
-    """Heartbeats over `engine.heartbeat.<worker>`."""
+    """Heartbeats over `engine.heartbeat.<worker>`, or whatever subject a name has."""
 
-    def __init__(self, *, link: Link) -> None:
+    def __init__(
+        self, *, link: Link, subject: Callable[[str], str] = subjects.heartbeat_subject
+    ) -> None:
         self._link = link
+        self._subject = subject
 
     async def beat(self, worker: str, payload: bytes) -> None:
         try:
-            await self._link.send(subjects.heartbeat_subject(worker), payload)
+            await self._link.send(self._subject(worker), payload)
         except UnansweredError:
             return  # a heartbeat that cannot be sent is a heartbeat missed
 
@@ -27,7 +30,7 @@ class CoreHeartbeats:
             deliver(delivery.subject.rpartition(".")[2], delivery.payload)
 
         await self._link.connected()
-        hush = await self._link.subscribe(subjects.heartbeat_subject("*"), heard)
+        hush = await self._link.subscribe(self._subject("*"), heard)
         try:
             yield
         finally:

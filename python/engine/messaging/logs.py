@@ -89,12 +89,18 @@ class Publisher(Protocol):
 
 
 def partition_token(subject: str) -> int:
-    """Return the partition that a subject of the engine names in its third token.
+    """Return the partition that a subject of the engine names in its third token; -1 for none.
 
     >>> partition_token("$KV.engine_campaigns.25.spring-shoes")
     25
+    >>> partition_token("engine.changes.google.1234567890")
+    -1
     """
-    return int(subject.split(".", 3)[2])
+    token = subject.split(".", 3)[2]
+    return -1 if subject.startswith(_WITHOUT_PARTITION) else int(token)
+
+
+_WITHOUT_PARTITION = ("engine.changes.", "engine.orders.", "engine.breaker.", "engine.reported.")
 
 
 class LogChain:

@@ -17,6 +17,7 @@ from engine.messaging import subjects, wire
 from engine.messaging.background import beside
 from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.dead import Letter, dead_letter, letter
+from engine.messaging.journal import LogJournal
 from engine.messaging.link import Delivery, UnansweredError
 from engine.messaging.logs import Bury, LogCampaigns, LogChain, LogFrames, partition_token
 from engine.messaging.ports import DeadLetter, Deliver, Follower, Message
@@ -89,8 +90,11 @@ class MemoryServer:
             subjects.CAMPAIGNS_STREAM: _Stream(keep=8),
             subjects.STATE_STREAM: _Stream(keep=3),
             subjects.DEAD_STREAM: _Stream(),
+            subjects.CHANGES_STREAM: _Stream(),
+            subjects.REPORTED_STREAM: _Stream(keep=3),
         }
         self.listeners: list[Callable[[str, bytes], None]] = []
+        self.gateway_listeners: list[Callable[[str, bytes], None]] = []
         self._requests_to_lose = 0
         self._answers_to_lose = 0
         self._reads_to_lose = 0
@@ -186,7 +190,14 @@ class MemoryBroker:
         )
         self.campaigns = LogCampaigns(log=self._stream(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=self._stream(subjects.STATE_STREAM))
-        self.heartbeats = _MemoryHeartbeats(server=self.server)
+        self.heartbeats = _MemoryHeartbeats(server=self.server, listeners=self.server.listeners)
+        self.gateways = _MemoryHeartbeats(
+            server=self.server, listeners=self.server.gateway_listeners
+        )
+        self.journal = LogJournal(
+            changes=self._stream(subjects.CHANGES_STREAM),
+            reported=self._stream(subjects.REPORTED_STREAM),
+        )
 
     @property
     def is_connected(self) -> bool:
@@ -405,22 +416,25 @@ class _MemoryDeadLetters:
 
 
 class _MemoryHeartbeats:
-    def __init__(self, *, server: MemoryServer) -> None:
+    def __init__(
+        self, *, server: MemoryServer, listeners: list[Callable[[str, bytes], None]]
+    ) -> None:
         self._server = server
+        self._listeners = listeners
 
     async def beat(self, worker: str, payload: bytes) -> None:
         if self._server.is_up:
             loop = asyncio.get_running_loop()
-            for deliver in self._server.listeners:
+            for deliver in self._listeners:
                 loop.call_soon(deliver, worker, payload)
 
     @asynccontextmanager
     async def listen(self, deliver: Callable[[str, bytes], None]) -> AsyncIterator[None]:
-        self._server.listeners.append(deliver)
+        self._listeners.append(deliver)
         try:
             yield
         finally:
-            self._server.listeners.remove(deliver)
+            self._listeners.remove(deliver)
 
 
 def _message(entry: _Entry) -> Message:

@@ -38,6 +38,7 @@ from engine.messaging.dead import JetStreamDeadLetters
 from engine.messaging.granted import Granted, ask
 from engine.messaging.heartbeats import CoreHeartbeats
 from engine.messaging.jetstream import JetStreamLog
+from engine.messaging.journal import LogJournal
 from engine.messaging.link import (
     Delivery,
     NobodyAnswersError,
@@ -86,6 +87,10 @@ class NatsBroker:
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
         self.heartbeats = CoreHeartbeats(link=link)
+        self.gateways = CoreHeartbeats(link=link, subject=subjects.gateway_subject)
+        self.journal = LogJournal(
+            changes=log(subjects.CHANGES_STREAM), reported=log(subjects.REPORTED_STREAM)
+        )
 
     @property
     def is_connected(self) -> bool:

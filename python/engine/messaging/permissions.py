@@ -27,7 +27,7 @@ class Role(StrEnum):
 
     WORKER = "worker"  # decides: appends to the chains
     GATEWAY = "gateway"  # reports what platforms sold, obeys decisions; the market is one
-    PUBLISHER = "publisher"  # writes campaigns
+    PUBLISHER = "publisher"  # writes campaigns, and orders changes to be rolled back
     DASHBOARD = "dashboard"  # reads everything and writes nothing
     OPERATOR = "operator"  # makes streams, and sends dead letters again
 
@@ -44,6 +44,9 @@ _CAMPAIGNS = subjects.campaign_subject("*", "*")
 _CONTROLS = subjects.control_subject("*", "*.*")  # shares of accounts, and the kill switch
 _BEATS = subjects.heartbeat_subject("*")
 _DEAD = subjects.dead_subject(">")
+_CHANGES, _ORDERS = subjects.changes_subject("*", "*"), subjects.orders_subject("*", "*")
+_BREAKERS, _REPORTED = "engine.breaker.>", subjects.reported_subject("*", "*")
+_GATEWAYS = subjects.gateway_subject("*")
 
 STREAMS_READ: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (
@@ -56,13 +59,16 @@ STREAMS_READ: dict[Role, tuple[str, ...]] = {
         subjects.METRICS_STREAM,  # recalls what it sold before it was started anew
         subjects.DECISIONS_STREAM,
         subjects.CAMPAIGNS_STREAM,
+        subjects.CHANGES_STREAM,
+        subjects.REPORTED_STREAM,
     ),
-    Role.PUBLISHER: (subjects.CAMPAIGNS_STREAM,),
+    Role.PUBLISHER: (subjects.CAMPAIGNS_STREAM, subjects.CHANGES_STREAM),
     Role.DASHBOARD: (
         subjects.METRICS_STREAM,
         subjects.DECISIONS_STREAM,
         subjects.CAMPAIGNS_STREAM,
         subjects.DEAD_STREAM,
+        subjects.CHANGES_STREAM,
     ),
     Role.OPERATOR: (
         subjects.METRICS_STREAM,
@@ -70,14 +76,16 @@ STREAMS_READ: dict[Role, tuple[str, ...]] = {
         subjects.CAMPAIGNS_STREAM,
         subjects.STATE_STREAM,
         subjects.DEAD_STREAM,
+        subjects.CHANGES_STREAM,
+        subjects.REPORTED_STREAM,
     ),
 }
 
 # A worker writes campaigns too: their state, when a flight begins or ends or a budget is spent.
 _WRITES: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (_DECISIONS, subjects.state_subject(">"), _CAMPAIGNS, _DEAD, _BEATS),
-    Role.GATEWAY: (_METRICS, _DEAD),
-    Role.PUBLISHER: (_CAMPAIGNS, _CONTROLS),
+    Role.GATEWAY: (_METRICS, _DEAD, _CHANGES, _BREAKERS, _REPORTED, _GATEWAYS),
+    Role.PUBLISHER: (_CAMPAIGNS, _CONTROLS, _ORDERS),
     Role.DASHBOARD: (),
     # Streams, consumers and backups are $JS's. Not the chains: nobody but a worker appends.
     Role.OPERATOR: ("$JS.>", _METRICS, _CAMPAIGNS, _CONTROLS, _DEAD),
@@ -85,10 +93,10 @@ _WRITES: dict[Role, tuple[str, ...]] = {
 
 _HEARS: dict[Role, tuple[str, ...]] = {
     Role.WORKER: (_BEATS,),
-    Role.GATEWAY: (),
+    Role.GATEWAY: (_GATEWAYS,),  # whether another one lives
     Role.PUBLISHER: (),
-    Role.DASHBOARD: (_BEATS,),
-    Role.OPERATOR: (_BEATS,),
+    Role.DASHBOARD: (_BEATS, _GATEWAYS),
+    Role.OPERATOR: (_BEATS, _GATEWAYS),
 }
 
 

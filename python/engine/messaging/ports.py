@@ -19,6 +19,7 @@ __all__ = [
     "Follower",
     "Frames",
     "Heartbeats",
+    "Journal",
     "Message",
     "Snapshots",
 ]
@@ -206,7 +207,7 @@ class DeadLetters(Protocol):
 
 
 class Heartbeats(Protocol):
-    """Signs of life of workers: not stored, may be lost."""
+    """Signs of life, of workers or of gateways: not stored, may be lost."""
 
     async def beat(self, worker: str, payload: bytes) -> None:
         """Say that `worker` is alive."""
@@ -214,6 +215,39 @@ class Heartbeats(Protocol):
 
     def listen(self, deliver: Callable[[str, bytes], None]) -> AbstractAsyncContextManager[None]:
         """Deliver (worker, payload) of every heartbeat heard."""
+        ...
+
+
+class Journal(Protocol):
+    """What gateways write: chains of records by subject, each appended by compare-and-swap.
+
+    Subjects are those of `subjects`: changes and breakers, orders, and how far reports went.
+    Messages have no partition: it is -1.
+    """
+
+    async def head(self, subject: str) -> Message | None:
+        """Return the newest record of a subject; None where there is none."""
+        ...
+
+    async def append(self, subject: str, payload: bytes, *, expected: int) -> int:
+        """Append on top of the record at sequence `expected` (0: begin) and return its sequence.
+
+        An unknown outcome is retried until it is known, as in a `Chain`.
+
+        Raises:
+            ConflictError: somebody else has appended.
+            BrokerError: the record is larger than a message may be, or refused for good.
+        """
+        ...
+
+    def read(self, subject: str, *, after: int = 0) -> AsyncIterator[Message]:
+        """Iterate what is stored now under a subject (wildcards as the server has them)."""
+        ...
+
+    def follow(
+        self, deliver: Deliver, *, subject: str, after: int | None = 0
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver records of a subject as they come; after=None: only new ones."""
         ...
 
 
@@ -232,6 +266,13 @@ class Broker(Protocol):
     def dead_letters(self) -> DeadLetters: ...
     @property
     def heartbeats(self) -> Heartbeats: ...
+    @property
+    def gateways(self) -> Heartbeats:
+        """What gateways say of themselves (messaging.gateway_status), by gateway."""
+        ...
+
+    @property
+    def journal(self) -> Journal: ...
 
     @property
     def is_connected(self) -> bool:

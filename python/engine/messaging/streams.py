@@ -43,7 +43,12 @@ _FIXED = ("subjects", "retention", "storage", "deny_delete", "deny_purge")
 # The engine relies on these, and the server lets them be changed.
 _RELIED_ON = ("discard", "allow_direct", "allow_atomic", "max_msgs_per_subject", "duplicate_window")
 # Where an acknowledged write must be on the disk.
-_SYNCED = (subjects.DECISIONS_STREAM, subjects.CAMPAIGNS_STREAM)
+_SYNCED = (
+    subjects.DECISIONS_STREAM,
+    subjects.CAMPAIGNS_STREAM,
+    subjects.CHANGES_STREAM,
+    subjects.REPORTED_STREAM,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -118,6 +123,30 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
             "subjects": [subjects.dead_subject(">")],
             "max_age": 7 * 24 * _HOUR,
             "max_bytes": 256 * _MIB,
+        },
+        base
+        | {
+            "name": subjects.CHANGES_STREAM,
+            "description": "what gateways changed on ad platforms, and why; breakers and orders",
+            "subjects": [
+                subjects.changes_subject("*", "*"),
+                subjects.orders_subject("*", "*"),
+                "engine.breaker.>",
+            ],
+            "max_age": 90 * 24 * _HOUR,
+            "max_bytes": 1024 * _MIB,
+            "deny_delete": True,
+            "deny_purge": True,
+            "compression": "s2",
+        },
+        base
+        | {
+            "name": subjects.REPORTED_STREAM,
+            "description": "how far the reports of each ad account have become samples",
+            "subjects": [subjects.reported_subject("*", "*")],
+            "max_msgs_per_subject": 3,
+            "max_bytes": 256 * _MIB,
+            "compression": "s2",
         },
     ]
 

@@ -3,19 +3,26 @@
 __all__ = [
     "CAMPAIGNS_BUCKET",
     "CAMPAIGNS_STREAM",
+    "CHANGES_STREAM",
     "DEAD_STREAM",
     "DECISIONS_STREAM",
     "HALT_NAME",
     "METRICS_STREAM",
+    "REPORTED_STREAM",
     "STATE_STREAM",
+    "breaker_subject",
     "campaign_key",
     "campaign_subject",
+    "changes_subject",
     "control_subject",
     "dead_subject",
     "decisions_subject",
     "entry_subject",
+    "gateway_subject",
     "heartbeat_subject",
     "metrics_subject",
+    "orders_subject",
+    "reported_subject",
     "share_name",
     "state_subject",
 ]
@@ -24,6 +31,8 @@ METRICS_STREAM = "ENGINE_METRICS"
 DECISIONS_STREAM = "ENGINE_DECISIONS"
 STATE_STREAM = "ENGINE_STATE"
 DEAD_STREAM = "ENGINE_DEAD"
+CHANGES_STREAM = "ENGINE_CHANGES"
+REPORTED_STREAM = "ENGINE_REPORTED"
 CAMPAIGNS_BUCKET = "engine_campaigns"
 CAMPAIGNS_STREAM = f"KV_{CAMPAIGNS_BUCKET}"
 
@@ -46,6 +55,30 @@ def dead_subject(origin: str) -> str:
 
 def heartbeat_subject(worker: str) -> str:
     return f"engine.heartbeat.{worker}"
+
+
+def gateway_subject(gateway: str) -> str:
+    return f"engine.gateway.{gateway}"
+
+
+def changes_subject(platform: str, ad_account: str) -> str:
+    """Return the subject of an ad account's journal: what was changed there, and why."""
+    return f"engine.changes.{platform}.{ad_account}"
+
+
+def orders_subject(platform: str, ad_account: str) -> str:
+    """Return the subject of what people order for an ad account: roll-backs."""
+    return f"engine.orders.{platform}.{ad_account}"
+
+
+def breaker_subject(platform: str, ad_account: str = "") -> str:
+    """Return the subject of a circuit breaker: of a platform, or of one of its ad accounts."""
+    return f"engine.breaker.{platform}" + (f".{ad_account}" if ad_account else "")
+
+
+def reported_subject(platform: str, ad_account: str) -> str:
+    """Return the subject of how far an ad account's reports have become samples."""
+    return f"engine.reported.{platform}.{ad_account}"
 
 
 def campaign_key(partition: int, campaign: str) -> str:

@@ -62,7 +62,7 @@ campaigns:
     target_roas: 4
     target_reach: 100000
     platforms:
-      google: {min_bid: 0.1, max_bid: 2, daily_cap: 50}
+      google: {min_bid: 0.1, max_bid: 2, daily_cap: 50, ad_account: "12-3", entity: adGroups/5}
       meta:
     guardrails: {min_bid: 0.05, max_bid: 3, max_change: 0.25, daily_cap: 100}
     labels: {team: shoes, country: no}
@@ -84,7 +84,7 @@ campaigns:
             target_roas=4.0,
             target_reach=100_000,
             platforms={
-                "google": PlatformBounds(100_000, 2_000_000, 50_000_000),
+                "google": PlatformBounds(100_000, 2_000_000, 50_000_000, "12-3", "adGroups/5"),
                 "meta": PlatformBounds(),
             },
             guardrails=Guardrails(50_000, 3_000_000, 0.25, 100_000_000),

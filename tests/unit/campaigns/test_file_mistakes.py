@@ -173,6 +173,28 @@ MISTAKES = [
         as_csv('"spr\ning"' + CSV_ROW[6:]),
         r":2: id: wanted 1 to 64 of A-Z a-z 0-9 _ -, found 'spr\ning'",
     ),
+    # links
+    (
+        "an entity of no ad account",
+        "a.csv",
+        as_csv(CSV_ROW + ",adGroups/1", header=CSV_HEADER + ",platforms.google.entity"),
+        "platforms.google.ad_account: wanted this beside entity: both link it",
+    ),
+    (
+        "an ad account with a dot",
+        "a.csv",
+        as_csv(
+            CSV_ROW + ",a.b,e",
+            header=CSV_HEADER + ",platforms.google.ad_account,platforms.google.entity",
+        ),
+        "platforms.google.ad_account: wanted an ad account as its platform names it",
+    ),
+    (
+        "an ad account without quotes",
+        "a.json",
+        element(platforms='{"google": {"ad_account": 12, "entity": "e"}}'),
+        'platforms.google.ad_account: wanted text (in quotes: "12"), found 12',
+    ),
     # fields
     ("an unknown field", "a.json", element(budgett="1"), ":7: spring: budgett: wanted a known fie"),
     ("micros", "a.json", element(target_cpa_micros="1"), "(did you mean target_cpa?)"),

@@ -47,9 +47,9 @@ GUARDRAILS = (
     "blocked_platforms",
     "blocked_hours",
 )
-BOUNDS = ("min_bid", "max_bid", "daily_cap")
+BOUNDS = ("min_bid", "max_bid", "daily_cap", "ad_account", "entity")
 
-_BOUND_COLUMN = re.compile(r"platforms?\.([^.]+)\.(min_bid|max_bid|daily_cap)")
+_BOUND_COLUMN = re.compile(rf"platforms?\.([^.]+)\.({'|'.join(BOUNDS)})")
 _LABEL_COLUMN = re.compile(r"labels\.(.+)")
 
 COLUMNS = Columns(
@@ -176,6 +176,8 @@ class _Reader:
                 min_bid_micros=bounds.amount("min_bid"),
                 max_bid_micros=bounds.amount("max_bid"),
                 daily_cap_micros=bounds.amount("daily_cap"),
+                ad_account=bounds.text("ad_account") or None,
+                entity=bounds.text("entity") or None,
             )
         return found
 

@@ -56,11 +56,22 @@ def schema() -> dict[str, Any]:
                 type=["string", "number"],
             ),
             "bounds": _mapping(
-                "Bounds of one platform; what is not given is the campaign's",
+                "Bounds of a platform (else the campaign's), and what is steered there",
                 min_bid=_AMOUNT,
                 max_bid=_AMOUNT,
                 daily_cap=_AMOUNT,
-            ),
+                ad_account=_described(
+                    "The ad account, by the platform's own name",
+                    type="string",
+                    pattern="^[A-Za-z0-9_-]{1,64}$",
+                ),
+                entity=_described(
+                    "What is steered in it, such as adGroups/55",
+                    type="string",
+                    pattern="^[A-Za-z0-9][A-Za-z0-9_./:~-]{0,127}$",
+                ),
+            )
+            | {"dependentRequired": {"ad_account": ["entity"], "entity": ["ad_account"]}},
             "account": _account(),
             "campaign": _campaign(),
         },

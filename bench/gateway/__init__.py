@@ -1,0 +1,1 @@
+"""How much of the value of changing everything at once is kept with few operations a day."""
