@@ -13,13 +13,19 @@ from typing import Any
 
 from engine.platforms.google.access import access_of
 from engine.platforms.google.adapter import GoogleAds
+from engine.platforms.meta.access import access_of as meta_access
+from engine.platforms.meta.adapter import Meta
 from engine.platforms.port import Lever, Mutation, Platform, ReportRow, Standing, Target
 from engine.platforms.simulated import Simulated
+from engine.platforms.tiktok.access import access_of as tiktok_access
+from engine.platforms.tiktok.adapter import TikTok
 from engine.sandbox.direct import DirectGround, direct_target
 from engine.sandbox.faults import Faults
 from engine.sandbox.google.server import GoogleSandbox
+from engine.sandbox.meta.server import MetaSandbox
 from engine.sandbox.quotas import Quota
 from engine.sandbox.state import Account, Entity, Level, MemoryBooks, Stat
+from engine.sandbox.tiktok.server import TikTokSandbox
 from support.clock import ManualClock
 from support.waiting import wait_until
 
@@ -27,10 +33,12 @@ __all__ = [
     "PLATFORMS",
     "UnderTest",
     "google",
+    "meta",
     "mutation",
     "no_loose_ends",
     "one_standing",
     "simulated",
+    "tiktok",
 ]
 
 TIMEZONE = "Europe/Berlin"
@@ -51,7 +59,7 @@ class UnderTest:
     roas: Target  # steered by a target ROAS of 3.0
     budget: Target  # with a daily budget of its own, of 50.00
     shared: Target | None  # whose budget others spend from too
-    learning: Target
+    learning: Target | None  # None: the platform does not tell
     paused: Target
     missing: Target
     removed: Target
@@ -64,6 +72,9 @@ class UnderTest:
     unknown: Callable[[], Platform]  # with credentials that the platform does not know
     expire: Callable[[], None]  # the credentials that were good are so no more
     others: dict[str, Any]
+    tells_tests: bool = True  # which ad accounts are for tests
+    delay_s: float = 17.0  # as a throttled call is told, in steps that the platform tells in
+    told_delay_s: float | None = 17.0  # None: it does not tell
 
     def record(self, *stats: Stat) -> None:
         """Put down what `bid` did."""
@@ -274,7 +285,186 @@ async def simulated() -> AsyncIterator[UnderTest]:
     )
 
 
+def furnish_adsets(books: MemoryBooks) -> None:
+    """Put into the books of two of Meta's ad accounts what the suites speak of."""
+    books.open(Account(id="act_1", name="Shoes", timezone=TIMEZONE, currency="EUR"))
+    books.open(Account(id="act_2", name="Kutsu", timezone="Asia/Tokyo", currency="JPY"))
+
+    def campaign(number: str, **own: Any) -> Entity:  # noqa: ANN401 # fields of Entity
+        return Entity(id=number, level=Level.CAMPAIGN, **own)
+
+    def adset(number: str, parent: str, strategy: str, **own: Any) -> Entity:  # noqa: ANN401
+        own = {"daily_budget_micros": 50_000_000} | own
+        return Entity(id=number, level=Level.GROUP, parent=parent, strategy=strategy, **own)
+
+    sales = "COST_CAP:OFFSITE_CONVERSIONS"
+    books.add(
+        "act_1",
+        campaign("1"),
+        adset("11", "1", "LOWEST_COST_WITH_BID_CAP:LINK_CLICKS", bid_micros=1_000_000),
+        adset("12", "1", sales, target_cpa_micros=20_000_000),
+        adset("13", "1", "LOWEST_COST_WITH_MIN_ROAS:VALUE", target_roas=3.0),
+        adset("14", "1", "LOWEST_COST_WITHOUT_CAP:OFFSITE_CONVERSIONS"),
+        adset("15", "1", sales, target_cpa_micros=20_000_000, is_learning=True),
+        adset("16", "1", sales, target_cpa_micros=20_000_000, is_on=False),
+        adset("17", "1", sales, target_cpa_micros=20_000_000, is_removed=True),
+        adset("18", "1", sales, target_cpa_micros=20_000_000, is_lifetime=True),
+        campaign("2", strategy="COST_CAP", daily_budget_micros=80_000_000),
+        adset("21", "2", sales, target_cpa_micros=20_000_000, daily_budget_micros=None),
+        campaign("3", is_on=False),
+        adset("31", "3", sales, target_cpa_micros=20_000_000),
+        adset("32", "1", sales, target_cpa_micros=9_000_000, why_not_serving="Ads rejected"),
+    )
+    books.add(
+        "act_2",
+        campaign("5"),
+        adset("51", "5", sales, target_cpa_micros=2_000_000_000, daily_budget_micros=9_000_000_000),
+    )
+
+
+@asynccontextmanager
+async def meta() -> AsyncIterator[UnderTest]:
+    """Yield Meta: the adapter over HTTP to the sandbox."""
+    books, faults, clock = MemoryBooks(), Faults(), ManualClock()
+    furnish_adsets(books)
+    quota = Quota(clock=clock, timezone=None)
+    async with MetaSandbox(books=books, clock=clock, faults=faults, quota=quota) as sandbox:
+        made: list[Meta] = []
+
+        def make(*, call_timeout_s: float = 10.0, **changed: str) -> Meta:
+            access = meta_access(sandbox.credentials(**changed))
+            made.append(Meta(access=access, call_timeout_s=call_timeout_s))
+            return made[-1]
+
+        def target(entity: str) -> Target:
+            return Target("act_1", entity)
+
+        try:
+            yield UnderTest(
+                platform=make(),
+                books=books,
+                faults=faults,
+                clock=clock,
+                ad_account="act_1",
+                other_ad_account="act_2",
+                bid=target("adsets/11"),
+                cpa=target("adsets/12"),
+                roas=target("adsets/13"),
+                budget=target("adsets/14"),
+                shared=target("adsets/21"),
+                learning=target("adsets/15"),
+                paused=target("adsets/16"),
+                missing=target("adsets/404"),
+                removed=target("adsets/17"),
+                level=Level.GROUP,
+                bid_id="11",
+                quota=quota,
+                kill=sandbox.kill,
+                start=sandbox.start,
+                impatient=lambda: make(call_timeout_s=0.3),
+                unknown=lambda: make(access_token="not-it"),
+                expire=sandbox.tokens.clear,
+                others={"sandbox": sandbox, "make": make},
+                tells_tests=False,
+                delay_s=120.0,
+                told_delay_s=120.0,
+            )
+        finally:
+            for each in made:
+                await each.aclose()
+
+
+def furnish_adgroups(books: MemoryBooks) -> None:
+    """Put into the books of two of TikTok's ad accounts what the suites speak of."""
+    books.open(Account(id="7001", name="Shoes", timezone=TIMEZONE, currency="EUR"))
+    books.open(Account(id="7002", name="Kutsu", timezone="Asia/Tokyo", currency="JPY"))
+
+    def campaign(number: str, **own: Any) -> Entity:  # noqa: ANN401 # fields of Entity
+        return Entity(id=number, level=Level.CAMPAIGN, **own)
+
+    def adgroup(number: str, parent: str, strategy: str, **own: Any) -> Entity:  # noqa: ANN401
+        own = {"daily_budget_micros": 50_000_000} | own
+        return Entity(id=number, level=Level.GROUP, parent=parent, strategy=strategy, **own)
+
+    sales = "BID_TYPE_CUSTOM:OCPM:CONVERT"
+    books.add(
+        "7001",
+        campaign("1"),
+        adgroup("11", "1", "BID_TYPE_CUSTOM:CPC:CLICK", bid_micros=1_000_000),
+        adgroup("12", "1", sales, target_cpa_micros=20_000_000),
+        adgroup("13", "1", "BID_TYPE_NO_BID:OCPM:VALUE", target_roas=3.0),
+        adgroup("14", "1", "BID_TYPE_NO_BID:OCPM:CONVERT"),
+        adgroup("16", "1", sales, target_cpa_micros=20_000_000, is_on=False),
+        adgroup("17", "1", sales, target_cpa_micros=20_000_000, is_removed=True),
+        adgroup("18", "1", sales, target_cpa_micros=20_000_000, is_lifetime=True),
+        campaign("2", strategy="CBO", daily_budget_micros=80_000_000),
+        adgroup("21", "2", sales, target_cpa_micros=20_000_000, daily_budget_micros=None),
+        campaign("3", is_on=False),
+        adgroup("31", "3", sales, target_cpa_micros=20_000_000),
+    )
+    books.add(
+        "7002",
+        campaign("5"),
+        adgroup(
+            "51", "5", sales, target_cpa_micros=2_000_000_000, daily_budget_micros=9_000_000_000
+        ),
+    )
+
+
+@asynccontextmanager
+async def tiktok() -> AsyncIterator[UnderTest]:
+    """Yield TikTok: the adapter over HTTP to the sandbox."""
+    books, faults, clock = MemoryBooks(), Faults(), ManualClock()
+    furnish_adgroups(books)
+    quota = Quota(clock=clock)
+    async with TikTokSandbox(books=books, clock=clock, faults=faults, quota=quota) as sandbox:
+        made: list[TikTok] = []
+
+        def make(*, call_timeout_s: float = 10.0, **changed: str) -> TikTok:
+            access = tiktok_access(sandbox.credentials(**changed))
+            made.append(TikTok(access=access, clock=clock, call_timeout_s=call_timeout_s))
+            return made[-1]
+
+        def target(entity: str) -> Target:
+            return Target("7001", entity)
+
+        try:
+            yield UnderTest(
+                platform=make(),
+                books=books,
+                faults=faults,
+                clock=clock,
+                ad_account="7001",
+                other_ad_account="7002",
+                bid=target("adgroups/11"),
+                cpa=target("adgroups/12"),
+                roas=target("adgroups/13"),
+                budget=target("adgroups/14"),
+                shared=target("adgroups/21"),
+                learning=None,
+                paused=target("adgroups/16"),
+                missing=target("adgroups/404"),
+                removed=target("adgroups/17"),
+                level=Level.GROUP,
+                bid_id="11",
+                quota=quota,
+                kill=sandbox.kill,
+                start=sandbox.start,
+                impatient=lambda: make(call_timeout_s=0.3),
+                unknown=lambda: make(access_token="not-it"),
+                expire=sandbox.tokens.clear,
+                others={"sandbox": sandbox, "make": make},
+                tells_tests=False,
+                told_delay_s=None,
+            )
+        finally:
+            for each in made:
+                await each.aclose()
+
+
 PLATFORMS: dict[str, Callable[[], AbstractAsyncContextManager[UnderTest]]] = {
     "google": google,
+    "meta": meta,
     "simulated": simulated,
+    "tiktok": tiktok,
 }

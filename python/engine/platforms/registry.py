@@ -18,7 +18,12 @@ from engine.platforms.port import Platform
 __all__ = ["GROUP", "OWN", "Maker", "make_platform", "platform_names"]
 
 GROUP = "campaign_engine.platforms"
-OWN = {"google": "engine.platforms.google.adapter:make"}
+OWN = {
+    "google": "engine.platforms.google.adapter:make",
+    "meta": "engine.platforms.meta.adapter:make",
+    "tiktok": "engine.platforms.tiktok.adapter:make",
+}
+_EXTRAS = {"google": "google", "meta": "platforms", "tiktok": "platforms"}
 
 
 class Maker(Protocol):
@@ -54,7 +59,9 @@ def _maker(name: str) -> Maker:
             raise ConfigError(f"{name} needs a package that is not there: {error.name}") from error
         if (error.name or "").split(".")[0] == "engine":
             raise  # ours is broken: no extra mends it
-        raise ConfigError(f"{name} needs: pip install 'campaign-engine[{name}]'") from error
+        raise ConfigError(
+            f"{name} needs: pip install 'campaign-engine[{_EXTRAS[name]}]'"
+        ) from error
     except AttributeError as error:
         raise ConfigError(f"{name}: {path} wanted, found no {attribute!r}") from error
 

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.platforms.batches import by_urgency
 from engine.platforms.google.errors import Kind, Refusal
-from engine.platforms.google.operations import Service, by_urgency, outcomes_of, plan, request_of
+from engine.platforms.google.operations import Service, outcomes_of, plan, request_of
 from engine.platforms.google.standing import Found
 from engine.platforms.port import Lever, Mutation, Result, Standing, Target
 

@@ -20,6 +20,7 @@ from engine.errors import (
     PlatformRejectedError,
     PlatformUnavailableError,
 )
+from engine.platforms.batches import by_urgency, one_ad_account
 from engine.platforms.credentials import Credentials
 from engine.platforms.google import queries
 from engine.platforms.google.access import NAME, Access, access_of
@@ -29,7 +30,6 @@ from engine.platforms.google.operations import (
     Operation,
     Service,
     ask,
-    by_urgency,
     needs_standing,
     outcomes_of,
     plan,
@@ -139,7 +139,7 @@ class GoogleAds:
     ) -> list[Outcome]:
         if not mutations:
             return []
-        ad_account = _one_ad_account(mutations)
+        ad_account = one_ad_account(mutations, most=_BATCH)
         outcomes: dict[int, Outcome] = {}
         for part in by_urgency(mutations):
             await self._apply(ad_account, mutations, part, outcomes, is_dry_run=is_dry_run)
@@ -255,15 +255,6 @@ class GoogleAds:
             return zone_of(self._zones.get(ad_account, ""))
         except ValueError as error:
             raise PlatformRejectedError(NAME, f"ad account {ad_account}: {error}") from None
-
-
-def _one_ad_account(mutations: Sequence[Mutation]) -> str:
-    ad_accounts = {mutation.target.ad_account for mutation in mutations}
-    if len(ad_accounts) > 1:
-        raise ValueError(f"mutations of one ad account wanted, found {sorted(ad_accounts)}")
-    if len(mutations) > _BATCH:
-        raise ValueError(f"at most {_BATCH} mutations wanted, found {len(mutations)}")
-    return ad_accounts.pop()
 
 
 def _ad_account(client: Any) -> AdAccount:

@@ -31,7 +31,6 @@ __all__ = [
     "Operation",
     "Service",
     "ask",
-    "by_urgency",
     "needs_standing",
     "outcomes_of",
     "plan",
@@ -74,21 +73,6 @@ class _Refused(Exception):  # noqa: N818 # an answer, not a failure
 def needs_standing(mutation: Mutation) -> bool:
     """Return whether a mutation cannot be planned before it is known how its entity stands."""
     return mutation.lever is not Lever.SERVING
-
-
-def by_urgency(mutations: Sequence[Mutation]) -> list[list[int]]:
-    """Return the positions of stops, and of all others: parts that are asked for by themselves.
-
-    A stop waits for no question, and is not refused because another lever of its entity is. Of an
-    entity that is stopped and started in one batch, the later counts.
-    """
-    last = {m.target: m.value for m in mutations if m.lever is Lever.SERVING}
-    stops: list[int] = []
-    others: list[int] = []
-    for position, mutation in enumerate(mutations):
-        is_stop = mutation.lever is Lever.SERVING and last[mutation.target] == 0
-        (stops if is_stop else others).append(position)
-    return [part for part in (stops, others) if part]
 
 
 def plan(

@@ -1,0 +1,1 @@
+"""Meta's Marketing API behind the port."""

@@ -1,0 +1,1 @@
+"""TikTok's Business API behind the port."""

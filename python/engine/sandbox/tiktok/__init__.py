@@ -1,0 +1,1 @@
+"""A local TikTok: the part of its Business API that the engine uses."""
