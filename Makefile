@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types core check drill drill-teeth bench bench-quality wheel wheel-check format clean
+.PHONY: help setup demo test lint types core check drill drill-teeth fuzz bench bench-quality wheel wheel-check format clean
 
 help: ## list these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -53,7 +53,17 @@ drill: setup ## real faults on real processes, then the streams are read back: m
 	@$(DRILL) --minutes $(MINUTES) --picture target/drill.svg $(ARGS)
 
 drill-teeth: setup ## the drill on workers without the fence: it must fail
-	@$(DRILL) --servers 1 --minutes 0.25 --faults worker_stop --toothless $(ARGS)
+	@$(DRILL) --servers 1 --minutes 0.25 --faults worker_stop --toothless --replay 0 $(ARGS)
+
+SECONDS  ?= 60
+SEED     ?= 1
+# LLVM's own counters, which stable Rust can be asked for: the fuzzer goes after code not met before.
+COUNTERS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+
+fuzz: setup ## damage everything that reads what others wrote: make fuzz SECONDS=600
+	@RUSTFLAGS="$(COUNTERS)" CARGO_TARGET_DIR=target/counted cargo build --quiet --locked --profile fuzz --package engine-fuzz
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) --core target/counted/fuzz/engine-fuzz $(ARGS)
 
 bench: setup ## the hot paths: criterion on the core, pytest-benchmark on the border
 	cargo bench --locked

@@ -19,8 +19,8 @@ from engine.messaging.ports import Message
 __all__ = ["Budgets", "Changer", "definitions"]
 
 CHANGE_S = 0.1
-MOST_CHANGES = 5
-"""For each campaign: the table keeps eight entries, and whoever has no snapshot needs them all."""
+MOST_CHANGES = 12
+"""For each campaign: more than the eight entries that the table keeps."""
 DAY_S = 86_400.0
 PLATFORMS = ("google", "meta", "tiktok")
 

@@ -58,6 +58,7 @@ class Checker:
         self._settled: dict[str, int] = {}
         self._committed: dict[str, int] = defaultdict(int)  # settled + reserved, newest
         self._partition: dict[int, set[str]] = defaultdict(set)
+        self._due_ms: dict[int, int] = {}  # partition → when its newest round was due
         self._stale = 0
         self._gaps = 0
         self._overspend_micros = 0
@@ -68,6 +69,7 @@ class Checker:
         self._audit.add(link_of(record, sequence))
         self._check_epoch(sequence, record)
         if isinstance(record, Decide):
+            self._check_time(sequence, record)
             columns = record.changed
             self._check_ledger(
                 sequence, record, columns.campaign, columns.settled_micros, columns.reserved_micros
@@ -127,6 +129,14 @@ class Checker:
             reason = f"{record.owner} wrote in an epoch of {self._owners.get(place)}"
             self._stale += self._found(record, sequence, reason)
         self._epochs[record.partition] = max(before, record.epoch)
+
+    def _check_time(self, sequence: int, record: Decide) -> None:
+        """A round is later than the one before, whatever its owner's clock says."""
+        before = self._due_ms.get(record.partition, 0)
+        if record.at_ms <= before:
+            reason = f"due at {record.at_ms} after {before}"
+            self._gaps += self._found(record, sequence, reason)
+        self._due_ms[record.partition] = record.at_ms
 
     def _check_ledger(
         self,

@@ -21,6 +21,7 @@ from engine.messaging.link import Delivery, Link
 __all__ = ["Nemesis"]
 
 RECOVERY_S = 30.0
+LONG_RECOVERY_S = 180.0  # without snapshots everything is decided again that samples are kept of
 LOOK_S = 0.02
 ANSWER_S = 20.0  # how long a cluster may take to do what the nemesis asks of a stream
 
@@ -76,17 +77,18 @@ class Nemesis:
             await do(fault)
             fault.over_at = self._clock.now()
             _log.info("fault", kind=kind, target=fault.target, seconds=fault.over_at - fault.at)
-            if not await self.recovered():
+            within_s = LONG_RECOVERY_S if kind == "no_snapshots" else RECOVERY_S
+            if not await self.recovered(within_s=within_s):
                 _log.error("not_recovered", kind=kind, target=fault.target)
                 self.not_recovered.append(fault)
             await self._clock.sleep(self._random.uniform(0.1, 0.6))
 
-    async def recovered(self) -> bool:
+    async def recovered(self, *, within_s: float = RECOVERY_S) -> bool:
         """Wait until every partition decides again and every worker has some; False if never."""
         since = self._clock.monotonic()
         names = {worker.name for worker in self._fleet.workers if worker.is_running}
         spender = self._spender
-        while self._clock.monotonic() < since + RECOVERY_S:
+        while self._clock.monotonic() < since + within_s:
             is_decided = all(
                 spender.decided_at.get(number, 0.0) > since and spender.decided_by[number] in names
                 for number in spender.partitions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from fuzz.targets import BrokenError, Target
+from fuzz.promises import BrokenError, Target
 
 __all__ = ["Failure", "Found", "check", "fuzz", "shortened"]
 

@@ -28,6 +28,7 @@ def decide(
     reserved: int = 0,
     metrics: int = 0,
     revision: int = 1,
+    at_ms: int | None = None,
 ) -> Decide:
     return Decide(
         partition=0,
@@ -35,7 +36,7 @@ def decide(
         epoch=epoch,
         owner=owner,
         round=round_,
-        at_ms=round_,
+        at_ms=round_ if at_ms is None else at_ms,
         metrics_sequence=metrics,
         campaigns_revision=revision,
         decided=2,
@@ -96,6 +97,7 @@ def test_a_sound_history_is_sound() -> None:
         (decide(4, previous=3, settled=SPENT, metrics=7), "gaps"),
         (decide(2, previous=3, settled=SPENT, metrics=7), "duplicates"),
         (decide(3, previous=3, settled=SPENT, metrics=6), "gaps"),
+        (decide(3, previous=3, settled=SPENT, metrics=7, at_ms=2), "gaps"),
         (decide(3, previous=3, settled=SPENT - 1, metrics=7), "gaps"),
         (decide(3, previous=3, settled=SPENT, reserved=BUDGET, metrics=7), "overspend_micros"),
     ],
