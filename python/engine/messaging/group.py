@@ -56,7 +56,7 @@ class GroupCommit:
         try:
             async with self._turn:
                 if not stored.done():  # otherwise somebody before took it along
-                    await asyncio.sleep(0)  # for those who are about to write as well
+                    await _a_turn()  # for those who are about to write as well
                     await self._store(self._next())
         except BaseException:
             if write in self._waiting:
@@ -108,3 +108,10 @@ class GroupCommit:
         else:
             if not write.stored.done():
                 write.stored.set_result(sequence)
+
+
+async def _a_turn() -> None:
+    """Let the loop turn once: no time need pass."""
+    turned = asyncio.Event()
+    asyncio.get_running_loop().call_soon(turned.set)
+    await turned.wait()

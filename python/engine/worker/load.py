@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import structlog
 
-__all__ = ["SELDOM", "Load"]
+__all__ = ["SELDOM", "Load", "Told"]
 
 _log = structlog.get_logger(__name__)
 

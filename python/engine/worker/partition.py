@@ -111,6 +111,7 @@ class Partition:
         self._snapshot_at = 0.0
         self._tell_at = 0.0
         self._has_news = False  # rounds that no snapshot has
+        self._connection = ""  # that the newest round was committed over
         self._planned_per_s = 0.0  # micros, over the active campaigns
 
     def stop(self) -> None:
@@ -246,7 +247,6 @@ class Partition:
 
     async def _round(self, at_ms: int) -> None:
         inbox, waiting = self.intake.inbox, len(self.intake.inbox)
-        connection = self._broker.heartbeats.connection
         self._open()
         # Entries first: the samples of a campaign that is not in force yet would not be counted.
         frames = (
@@ -271,7 +271,7 @@ class Partition:
         self._tally.rows_refused += rows.refused - before.refused
         self._tally.round_took(self._clock.now() * 1000 - at_ms)
         self._tell_if_late()
-        self._tell_load(decided, connection)
+        self._tell_load(decided)
         spent = used_up(decided.decisions, state.names)
         self._chores.change(self._lifecycle.due(state.entries, at=at_ms / 1000, spent=spent))
         self._tell_of_rows()
@@ -412,9 +412,10 @@ class Partition:
         if before_ms and self._state.round:
             self._tally.skipped_rounds += max(0, (due_ms - before_ms) // self._interval_ms - 1)
 
-    def _tell_load(self, decided: Round, connection: str) -> None:
-        """Tell what the round came to; one in which the broker was away says nothing of load."""
-        is_fair = connection == self._broker.heartbeats.connection and self._broker.is_connected
+    def _tell_load(self, decided: Round) -> None:
+        """Tell what the round came to; the first after the broker was away says nothing of load."""
+        before, self._connection = self._connection, self._broker.heartbeats.connection
+        is_fair = before == self._connection and self._broker.is_connected
         round_ms = self._tally.round_ms if is_fair else 0.0
         told = Told(
             campaigns=len(decided.decisions),

@@ -165,7 +165,7 @@ async def test_what_people_change_does_not_wait_for_a_partitions_turn(site: Site
 
 async def test_an_outage_is_no_overload(site: Site) -> None:
     async with site.at_work():
-        site.broker.takes_s = 0.05  # so that some records are on their way
+        site.broker.takes_s = 0.02  # so that some records are on their way
         for _ in range(8):
             site.server.disconnect()
             await site.clock.advance(1.2)
