@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from engine.campaigns.repository import Repository, state_by_flight
+from engine.cli.metrics_page import served_metrics
 from engine.cli.output import utc
 from engine.cli.session import author
 from engine.clock import Clock, SystemClock
@@ -23,6 +24,7 @@ from engine.messaging.identity import IdentitySettings
 from engine.messaging.permissions import Role
 from engine.wiring import DEFAULT_NATS, load, open_broker, run_service, set_up_logs
 from engine.wiring.process import stopped_by_signals
+from engine.worker.settings import MetricsPort
 
 __all__ = ["DEFAULT_PORT", "CampaignSteering", "DashboardSettings", "command"]
 
@@ -72,6 +74,7 @@ class DashboardSettings(IdentitySettings, frozen=True, forbid_unknown_fields=Tru
     viewers: Annotated[
         int, msgspec.Meta(description="a number of streams from 1 such as 1000", ge=1, le=100_000)
     ] = 1_000
+    metrics_port: MetricsPort | None = None
     log_level: Annotated[
         str,
         msgspec.Meta(
@@ -106,6 +109,7 @@ def command(
     access_token_file: _Flag = None,
     every: _Flag = None,
     viewers: _Flag = None,
+    metrics_port: _Flag = None,
     log_level: _Flag = None,
 ) -> int:
     """Show the fleet in a browser until SIGTERM or Ctrl-C.
@@ -135,6 +139,8 @@ def command(
         Seconds between two updates of a page; 1 where not given.
     viewers
         How many may look at the same time; 1000 where not given.
+    metrics_port
+        PORT or HOST:PORT where /metrics tells Prometheus of this process; nowhere where not given.
     log_level
         debug, info, warning or error; info where not given.
     """
@@ -147,6 +153,7 @@ def command(
         "access_token_file": access_token_file,
         "every": every,
         "viewers": viewers,
+        "metrics_port": metrics_port,
         "log_level": log_level,
     }
     settings = load(DashboardSettings, file=config, flags=flags)
@@ -167,6 +174,7 @@ async def _serve(settings: DashboardSettings) -> None:
             patience=_PATIENCE_S,
             identity=settings,
             role=Role.OPERATOR if settings.allow_changes else Role.DASHBOARD,
+            writes=settings.allow_changes,
         ) as broker:
             repository = Repository(table=broker.campaigns, clock=clock, by=f"{author()} dashboard")
             service = DashboardService(
@@ -183,7 +191,8 @@ async def _serve(settings: DashboardSettings) -> None:
                 most_viewers=settings.viewers,
             )
             _say(settings, sock.getsockname()[1], "" if chosen else token)
-            async with stopped_by_signals(service):
+            page = served_metrics(settings.metrics_port, service="dashboard")
+            async with stopped_by_signals(service), page:
                 await service.run()
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import structlog
 from cyclopts import Parameter
 
+from engine.cli.metrics_page import served_metrics
 from engine.clock import Clock, SystemClock
 from engine.gateway.service import Gateway
 from engine.gateway.settings import AccountSettings, GatewaySettings, accounts_of, go_live
@@ -41,6 +42,7 @@ def command(
     grace: Flag = None,
     patience: Flag = None,
     health: Flag = None,
+    metrics_port: Flag = None,
     log_level: Flag = None,
 ) -> int:
     """Change what is worth it on ad platforms, and report what they sold, until stopped.
@@ -72,6 +74,9 @@ def command(
         Seconds to wait for a broker that is not there at the start; 30 where not given.
     health
         HOST:PORT where /live, /ready and /status answer over HTTP; nowhere where not given.
+    metrics_port
+        PORT or HOST:PORT where /metrics tells Prometheus of this process; nowhere where not given.
+        What it does on platforms is on the page of engine exporter.
     log_level
         debug, info, warning or error; info where not given.
     """
@@ -105,6 +110,7 @@ async def serve(
         patience=settings.patience,
         identity=settings,
         role=Role.GATEWAY,
+        writes=True,
     ) as broker:
         service = Gateway(
             broker=broker,
@@ -116,7 +122,8 @@ async def serve(
             grace=settings.grace,
             version=_version(),
         )
-        async with stopped_by_signals(service), _health(settings.health, service):
+        page = served_metrics(settings.metrics_port, service="gateway")
+        async with stopped_by_signals(service), _health(settings.health, service), page:
             await service.run()
 
 

@@ -16,7 +16,7 @@ __all__ = ["served_metrics"]
 
 @asynccontextmanager
 async def served_metrics(
-    address: str | None, *, service: str, collect: Callable[[], Iterable[Metric]]
+    address: str | None, *, service: str, collect: Callable[[], Iterable[Metric]] = tuple
 ) -> AsyncIterator[str | None]:
     """Answer Prometheus at `address` while the body runs; yields where, None where nowhere.
 

@@ -9,7 +9,7 @@ from engine.domain.lifecycle import State
 from engine.messaging.gateway_status import GatewayStatus
 from engine.metrics.board import Board
 
-__all__ = ["Status", "command", "status_of"]
+__all__ = ["Status", "WorkerLine", "command", "status_of"]
 
 DONE, UNWELL = 0, 1
 LISTEN_S = 0.45  # every worker alive is heard four times

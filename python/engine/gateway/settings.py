@@ -114,6 +114,17 @@ class GatewaySettings(IdentitySettings, frozen=True, forbid_unknown_fields=True,
         ]
         | None
     ) = None
+    metrics_port: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(([^\s:]*|\[[0-9a-fA-F:]+\]):)?\d{1,5}$",
+                description="a port such as 9464 (this machine only), or an address such as "
+                "0.0.0.0:9464",
+            ),
+        ]
+        | None
+    ) = None  # where /metrics answers; None: nowhere
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Meta(description="one of debug, info, warning, error"),
