@@ -25,6 +25,7 @@ _COMMANDS = (
     (_RUN, "worker", "engine.cli.worker:command", "Decide for campaigns until stopped."),
     (_RUN, "gateway", "engine.cli.gateway:command", "Change ad platforms, and report from them."),
     (_RUN, "market", "engine.cli.market:command", "Simulate the ad platforms."),
+    (_RUN, "sandbox", "engine.cli.sandbox:command", "Run local ad platforms to try a gateway on."),
     (_RUN, "provision", "engine.cli.provision:command", "Make the broker's streams."),
     (_FEED, "publish", "engine.cli.publish:command", "Publish campaigns from files."),
     (_FEED, "metrics", "engine.cli.metrics:command", "Publish samples of metrics from files."),

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +22,11 @@ from engine.campaigns.files.reader import Found
 from engine.campaigns.publisher import Publisher
 from engine.campaigns.repository import Repository
 from engine.cli.demo_fleet import Fleet, is_free
+from engine.cli.demo_platforms import PlatformTotals, PlatformWatch
 from engine.cli.demo_summary import progress_line, summary_panel
 from engine.cli.demo_text import exit_text
 from engine.cli.demo_view import DemoState, render
+from engine.cli.sandbox import platforms_of
 from engine.clock import Clock, SystemClock
 from engine.domain.ids import PARTITIONS
 from engine.errors import ConfigError, EngineError
@@ -34,6 +36,7 @@ from engine.messaging.embedded import EmbeddedServer, embedded_server
 from engine.messaging.identity import IdentitySettings
 from engine.messaging.ports import Broker
 from engine.reports.summary import Summary
+from engine.sandbox.stand import linked
 from engine.simulation.audit import audit
 from engine.simulation.watch import Watch
 from engine.wiring import open_broker, set_up_logs
@@ -64,6 +67,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     servers: int = 1
     snapshot: Path | None = None
     dashboard_port: int | None = None  # None: no dashboard
+    platforms: tuple[str, ...] = ()  # local ones, with a gateway in front; none: the market alone
 
 
 def command(
@@ -82,6 +86,7 @@ def command(
     snapshot: Path | None = None,
     dashboard: bool = True,
     dashboard_port: int = 8787,
+    platforms: str | None = None,
 ) -> int:
     """Watch a fleet of workers bid in a simulated market, on a nats-server of its own.
 
@@ -119,6 +124,9 @@ def command(
         Serve the dashboard too, where its port is free.
     dashboard_port: int
         The port of the dashboard, on this machine only.
+    platforms: str
+        google,meta,tiktok or some of them: through local servers that answer as these platforms
+        do, the market behind them, a gateway in front.
     """
     settings = DemoSettings(
         duration=duration,
@@ -131,6 +139,7 @@ def command(
         servers=3 if cluster else 1,
         snapshot=snapshot,
         dashboard_port=dashboard_port if dashboard else None,
+        platforms=() if platforms is None else platforms_of(platforms),
     )
     _check(settings)
     with _directory(store, keep=keep) as directory:
@@ -140,9 +149,12 @@ def command(
             demo = Demo(settings=settings, directory=directory, clock=SystemClock())
             summary = asyncio.run(demo.run())
     if json:
-        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+        found = msgspec.to_builtins(summary)
+        if settings.platforms:
+            found["platforms"] = demo.platforms
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
     else:
-        Console().print(summary_panel(summary))
+        Console().print(summary_panel(summary, demo.platforms))
     return 0 if summary.is_sound else 1
 
 
@@ -158,6 +170,7 @@ class Demo:
         self._url = ""
         self._dashboard = ""
         self._began = clock.monotonic()
+        self.platforms: Mapping[str, PlatformTotals] = {}  # what the gateway did, once it has
         self._worker_names = tuple(f"worker-{i + 1}" for i in range(settings.workers))
 
     async def run(self) -> Summary:
@@ -179,17 +192,23 @@ class Demo:
             ):
                 self._url = ",".join(server.url for server in servers)
                 watch = Watch(broker=broker, clock=self._clock)
-                async with watch.following():
+                gateway = PlatformWatch(broker)
+                async with watch.following(), gateway.following():
                     await self._start(fleet, watch)
                     await self._publish(broker)
+                    if self._settings.platforms:
+                        await self._start_gateway(fleet, gateway)
                     self._began = self._clock.monotonic()
                     await self._show(fleet, watch, _Keeper(servers, broker, self._clock))
                     seconds = self._clock.monotonic() - self._began
+                    self._say(f"stopping the workers, then the {self._sellers}")
+                    self.platforms = gateway.totals()
                 await fleet.stop(("dashboard",) if self._dashboard else (), grace_seconds=1.0)
-                self._say("stopping the workers, then the market")
                 failed = [child.name for child in fleet.children if child.exit_code]
+                if self._settings.platforms:  # what it has in hand, it still reports
+                    await fleet.stop(("gateway",), grace_seconds=_GRACE_SECONDS)
                 await fleet.stop(self._worker_names, grace_seconds=_GRACE_SECONDS)
-                await fleet.stop(("market",), grace_seconds=_GRACE_SECONDS)
+                await fleet.stop((self._sellers,), grace_seconds=_GRACE_SECONDS)
                 self._complain(fleet, failed)
                 self._say("reading everything back")
                 return await audit(
@@ -215,13 +234,17 @@ class Demo:
     async def _start(self, fleet: Fleet, watch: Watch) -> None:
         settings = self._settings
         origin = self._clock.now() - _BEGINS_AT * settings.day_seconds
-        self._say(f"nats-server at {self._url}; starting {settings.workers} workers and a market")
-        await fleet.start(
-            "market",
-            "engine.simulation",
-            ["--nats", self._url, "--seed", str(settings.seed), "--step", str(settings.step),
-             "--day-seconds", str(settings.day_seconds), "--origin", f"{origin:.3f}"],
-        )  # fmt: skip
+        what = ", ".join(settings.platforms) or "a market"
+        self._say(f"nats-server at {self._url}; starting {settings.workers} workers and {what}")
+        arguments = [
+            "--nats", self._url, "--seed", str(settings.seed), "--step", str(settings.step),
+            "--day-seconds", str(settings.day_seconds), "--origin", f"{origin:.3f}",
+        ]  # fmt: skip
+        if settings.platforms:
+            arguments += ["--platforms", ",".join(settings.platforms)]
+            arguments += ["--directory", str(self._directory / "platforms")]
+        module = "engine.sandbox" if settings.platforms else "engine.simulation"
+        await fleet.start(self._sellers, module, arguments)
         for name in self._worker_names:
             arguments = ["--nats", self._url, "--name", name, "--interval", str(settings.interval)]
             await fleet.start(name, "engine.worker", arguments)
@@ -249,18 +272,46 @@ class Demo:
         self._dashboard = f"http://127.0.0.1:{port}/"
         self._say(f"dashboard at {self._dashboard}")
 
+    @property
+    def _sellers(self) -> str:
+        return "platforms" if self._settings.platforms else "market"
+
+    async def _start_gateway(self, fleet: Fleet, gateway: PlatformWatch) -> None:
+        """Put a gateway in front of the platforms, once they listen, and wait until it works."""
+        file = self._directory / "platforms" / "gateway.yaml"
+        names = ("platforms", "gateway")
+        deadline = self._clock.monotonic() + _START_SECONDS
+        while not self._stopping.is_set() and not gateway.is_held():
+            running = {child.name: child.exit_code for child in fleet.children}
+            if file.exists() and "gateway" not in running:
+                self._say("putting a gateway in front of the platforms")
+                arguments = ["--nats", self._url, "--accounts", str(file), "--name", "gateway"]
+                arguments += ["--interval", str(min(self._settings.interval, 1.0))]
+                await fleet.start("gateway", "engine.gateway", arguments)
+            for name in names:
+                if running.get(name) is not None:
+                    raise self._failure(fleet, name, f"ended with {running[name]}")
+            if self._clock.monotonic() > deadline:
+                name = names["gateway" in running]
+                raise self._failure(fleet, name, f"not at work within {_START_SECONDS:.0f} s")
+            await self._clock.sleep(0.05)
+
     async def _publish(self, broker: Broker) -> None:
         """Publish campaigns whose flights begin now and last as long as we will look at them."""
         settings, now = self._settings, self._clock.now()
         self._say(f"publishing {settings.campaigns:,} campaigns")
+        # Behind platforms everything is known a few seconds later: budgets are for longer flights.
+        length = (settings.duration or _ENDLESS_SECONDS) * (4 if settings.platforms else 1)
         definitions = demo_campaigns(
             settings.campaigns,
             seed=settings.seed,
             now=now,
-            duration=(settings.duration or _ENDLESS_SECONDS)
-            + settings.campaigns / _PUBLISHED_A_SECOND,
+            duration=length + settings.campaigns / _PUBLISHED_A_SECOND,
             day_seconds=settings.day_seconds,
+            platforms=settings.platforms,
         )
+        if settings.platforms:
+            definitions = linked(definitions)
         repository = Repository(table=broker.campaigns, clock=self._clock, by="engine demo")
         publisher = Publisher(repository=repository, clock=self._clock)
         found = [Found(one, "demo", line) for line, one in enumerate(definitions, 1)]

@@ -1,10 +1,13 @@
 """What the demo says in words: a line now and then, and the summary at the end."""
 
+from collections.abc import Mapping
+
 from rich import box
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from engine.cli.demo_platforms import PlatformTotals
 from engine.cli.demo_text import money, per_second, percent, ratio
 from engine.cli.demo_view import DemoState
 from engine.reports.summary import Summary
@@ -28,13 +31,15 @@ def progress_line(view: View, demo: DemoState) -> str:
     )
 
 
-def summary_panel(summary: Summary) -> Panel:
-    """Return the summary as a table for people."""
+def summary_panel(summary: Summary, platforms: Mapping[str, PlatformTotals]) -> Panel:
+    """Return the summary as a table for people; what a gateway did on platforms, where one ran."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
     table.add_column()
     for label, words in _in_words(summary):
         table.add_row(label, words)
+    for platform, totals in platforms.items():
+        table.add_row(platform, totals.in_words())
     is_whole = not (summary.stale or summary.gaps or summary.duplicates or summary.unreadable)
     table.add_row("overspent", _verdict(
         f"{summary.overspent_campaigns} campaigns", is_good=not summary.overspent_campaigns

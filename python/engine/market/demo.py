@@ -52,21 +52,31 @@ class _Goal(msgspec.Struct, frozen=True):
 
 
 def demo_campaigns(
-    count: int, *, seed: int, now: float, duration: float, day_seconds: float = 86_400.0
+    count: int,
+    *,
+    seed: int,
+    now: float,
+    duration: float,
+    day_seconds: float = 86_400.0,
+    platforms: Sequence[str] = (),
 ) -> list[Definition]:
     """Return definitions with flights around [now, now + duration) and budgets that can be spent.
 
     Most promise a profit on some of their platforms and a loss on others; about one in ten promises
-    none anywhere. Same arguments, same campaigns. Amounts are in USD, in whole cents.
+    none anywhere. Same arguments, same campaigns. Amounts are in USD, in whole cents. `platforms`:
+    those to choose from; all that the market knows where none are named.
     """
-    return [_campaign(i, seed, now, duration, day_seconds) for i in range(count)]
+    names = tuple(platforms or PROFILES)
+    return [_campaign(i, seed, now, duration, day_seconds, names) for i in range(count)]
 
 
-def _campaign(i: int, seed: int, now: float, duration: float, day_seconds: float) -> Definition:
+def _campaign(
+    i: int, seed: int, now: float, duration: float, day_seconds: float, names: Sequence[str]
+) -> Definition:
     rng = np.random.default_rng([seed, i])
     good, occasion = _GOODS[i % len(_GOODS)], _OCCASIONS[int(rng.integers(len(_OCCASIONS)))]
     name = f"{occasion}-{good}-{i:04d}"
-    platforms = _platforms(rng)
+    platforms = _platforms(rng, names)
     prospect = _prospect(name, platforms, seed, day_seconds, float(rng.normal()))
     flight = _flight(rng, now, duration)
     # Less than there is to buy, so that when and where to spend matters.
@@ -94,10 +104,9 @@ def _campaign(i: int, seed: int, now: float, duration: float, day_seconds: float
     )
 
 
-def _platforms(rng: np.random.Generator) -> tuple[str, ...]:
-    names = list(PROFILES)
+def _platforms(rng: np.random.Generator, names: Sequence[str]) -> tuple[str, ...]:
     weights = np.array([_POPULARITY[name] for name in names])
-    size = int(rng.integers(2, 6))
+    size = min(int(rng.integers(2, 6)), len(names))
     chosen = rng.choice(len(names), size=size, replace=False, p=weights / weights.sum())
     return tuple(names[i] for i in sorted(chosen))
 
@@ -111,7 +120,7 @@ def _prospect(
     price = np.exp(truth.price_log)
     cost = np.sort(price / truth.cvr)
     # Between the two cheapest, times a margin of about 1.4: some platforms pay, others do not.
-    value = float(np.sqrt(cost[0] * cost[1])) * 1.4 * float(np.exp(0.35 * luck))
+    value = float(np.sqrt(cost[0] * cost[min(1, len(cost) - 1)])) * 1.4 * float(np.exp(0.35 * luck))
     bids = value * truth.cvr
     odds = auction(truth, bids)
     impressions = truth.opportunities_a_day * odds.share

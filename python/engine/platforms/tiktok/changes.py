@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from engine.platforms.checks import amount_refused, mutation_refused
-from engine.platforms.port import Lever, Mutation
+from engine.platforms.port import Lever, Mutation, Target
 from engine.platforms.tiktok.standing import Found
 
 __all__ = ["CHECKED_HERE", "Ask", "asks_of", "is_entity", "refused"]
@@ -65,7 +65,7 @@ def asks_of(
     ad_account: str,
     mutations: Sequence[Mutation],
     groups: Sequence[Sequence[int]],
-    found: Mapping[object, Found],
+    found: Mapping[Target, Found],
 ) -> list[Ask]:
     """Return the calls for mutations: of each group of positions, the last is what counts."""
     statuses: dict[tuple[str, str], list[Sequence[int]]] = {}
