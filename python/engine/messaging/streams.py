@@ -76,7 +76,7 @@ def wanted_streams(replicas: int) -> list[dict[str, Any]]:
         "num_replicas": replicas,
         "allow_direct": True,
         "duplicate_window": 120 * _SECOND,
-        # Replicas of a stream with s2 did not survive kill -9 (docs/decisions/0012).
+        # Replicas of a stream with s2 did not survive kill -9 (docs/decisions/0006).
         "compression": "none",
     }
     unsynced = {"persist_mode": "async"} if replicas == 1 else {}
