@@ -22,19 +22,22 @@ from engine.campaigns.files.reader import Found
 from engine.campaigns.publisher import Publisher
 from engine.campaigns.repository import Repository
 from engine.cli.demo_fleet import Fleet
+from engine.cli.demo_page import Moment, check_plots, demo_page
 from engine.cli.demo_summary import progress_line, summary_panel
 from engine.cli.demo_text import exit_text
 from engine.cli.demo_view import DemoState, render
 from engine.clock import Clock, SystemClock
+from engine.domain.campaign import Definition
 from engine.domain.ids import PARTITIONS
 from engine.errors import ConfigError, EngineError
 from engine.market.demo import demo_campaigns
+from engine.market.naive import play_naive
 from engine.messaging.cluster import embedded_cluster
 from engine.messaging.embedded import EmbeddedServer, embedded_server
 from engine.messaging.ports import Broker
-from engine.reports.summary import Summary
+from engine.reports.summary import NaiveTotals, Summary
 from engine.simulation.audit import audit
-from engine.simulation.watch import Watch
+from engine.simulation.watch import View, Watch
 from engine.wiring import open_broker, set_up_logs
 
 __all__ = ["Demo", "DemoSettings", "command"]
@@ -62,6 +65,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     day_seconds: float
     servers: int = 1
     snapshot: Path | None = None
+    report: Path | None = None
 
 
 def command(
@@ -78,6 +82,7 @@ def command(
     store: Path | None = None,
     keep: Annotated[bool, Parameter(negative="")] = False,
     snapshot: Path | None = None,
+    report: Path | None = None,
 ) -> int:
     """Watch a fleet of workers bid in a simulated market, on a nats-server of its own.
 
@@ -111,6 +116,8 @@ def command(
         Keep the temporary directory.
     snapshot: Path
         Write the last picture of the screen to this SVG file.
+    report: Path
+        Write spend against plan, and returns against the naive rule's, to this HTML file.
     """
     settings = DemoSettings(
         duration=duration,
@@ -122,6 +129,7 @@ def command(
         day_seconds=day_seconds,
         servers=3 if cluster else 1,
         snapshot=snapshot,
+        report=report,
     )
     _check(settings)
     with _directory(store, keep=keep) as directory:
@@ -147,6 +155,9 @@ class Demo:
         self._console = Console(stderr=True)
         self._stopping = asyncio.Event()
         self._url = ""
+        self._origin = 0.0
+        self._definitions: list[Definition] = []
+        self._history: list[Moment] = []
         self._began = clock.monotonic()
         self._worker_names = tuple(f"worker-{i + 1}" for i in range(settings.workers))
 
@@ -180,7 +191,7 @@ class Demo:
                 await fleet.stop(("market",), grace_seconds=_GRACE_SECONDS)
                 self._complain(fleet, failed)
                 self._say("reading everything back")
-                return await audit(
+                summary = await audit(
                     broker,
                     clock=self._clock,
                     seed=self._settings.seed,
@@ -188,6 +199,29 @@ class Demo:
                     duration_s=seconds,
                     interval_ms=round(self._settings.interval * 1000),
                 )
+                return await self._compare(summary)
+
+    async def _compare(self, summary: Summary) -> Summary:
+        """Play the naive rule on a copy of the market, and report if so asked."""
+        if not self._history:
+            return summary
+        settings = self._settings
+        played = await asyncio.to_thread(
+            play_naive,
+            self._definitions,
+            seed=settings.seed,
+            step_ms=round(settings.step * 1000),
+            day_seconds=settings.day_seconds,
+            origin_ms=round(self._origin * 1000),
+            from_ms=round(self._history[0].at * 1000),
+            to_ms=round(self._history[-1].at * 1000),
+            interval_ms=round(settings.interval * 1000),
+        )
+        naive = NaiveTotals(played.spend_micros[-1], played.value_micros[-1], played.conversions)
+        summary = msgspec.structs.replace(summary, naive=naive)
+        if settings.report is not None:
+            settings.report.write_text(demo_page(summary, self._history, played))
+        return summary
 
     @asynccontextmanager
     async def _servers(self) -> AsyncIterator[Sequence[EmbeddedServer]]:
@@ -202,13 +236,13 @@ class Demo:
 
     async def _start(self, fleet: Fleet, watch: Watch) -> None:
         settings = self._settings
-        origin = self._clock.now() - _BEGINS_AT * settings.day_seconds
+        self._origin = round(self._clock.now() - _BEGINS_AT * settings.day_seconds, 3)
         self._say(f"nats-server at {self._url}; starting {settings.workers} workers and a market")
         await fleet.start(
             "market",
             "engine.simulation",
             ["--nats", self._url, "--seed", str(settings.seed), "--step", str(settings.step),
-             "--day-seconds", str(settings.day_seconds), "--origin", f"{origin:.3f}"],
+             "--day-seconds", str(settings.day_seconds), "--origin", f"{self._origin:.3f}"],
         )  # fmt: skip
         for name in self._worker_names:
             arguments = ["--nats", self._url, "--name", name, "--interval", str(settings.interval)]
@@ -235,6 +269,7 @@ class Demo:
             + settings.campaigns / _PUBLISHED_A_SECOND,
             day_seconds=settings.day_seconds,
         )
+        self._definitions = definitions
         repository = Repository(table=broker.campaigns, clock=self._clock, by="engine demo")
         publisher = Publisher(repository=repository, clock=self._clock)
         found = [Found(one, "demo", line) for line, one in enumerate(definitions, 1)]
@@ -250,6 +285,7 @@ class Demo:
                 now = self._clock.monotonic()
                 if now >= next_look:
                     watch.look()
+                    self._remember(watch.view())
                     next_look = now + _LOOK_SECONDS
                 if live is not None:
                     size = self._console.size
@@ -262,8 +298,14 @@ class Demo:
                     next_line = now + _PROGRESS_SECONDS
                 await keeper.look()
                 await self._clock.sleep(_DRAW_SECONDS)
+        watch.look()
+        self._remember(watch.view())
         if self._settings.snapshot is not None:
             self._draw(self._settings.snapshot, fleet, watch)
+
+    def _remember(self, view: View) -> None:
+        moment = Moment(self._clock.now(), view.spend_micros, view.plan_micros, view.value_micros)
+        self._history.append(moment)
 
     def _is_over(self) -> bool:
         duration = self._settings.duration
@@ -373,6 +415,8 @@ def _check(settings: DemoSettings) -> None:
     for name, found, wanted in least:
         if found is not None and not (wanted <= found < math.inf):
             raise ConfigError(f"--{name}: at least {wanted:g}, found {found:g}")
+    if settings.report is not None:
+        check_plots("--report")
 
 
 def _partitions_held(watch: Watch) -> int:

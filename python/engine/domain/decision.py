@@ -55,6 +55,7 @@ class PlatformDecision(msgspec.Struct, frozen=True):
     roi_micros: float | None  # per click: cvr · value - cpc
     confidence: float  # 0 to 1
     bound_by: Binding = Binding.NONE  # of this platform's bid
+    planned_micros: int | None = None  # what it is expected to spend until the next round
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -60,6 +60,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     roi_micros: list[float | None] = []
     confidence: list[float] = []
     bound_by: list[int] = []  # empty in records of before there was such a column
+    planned_micros: list[int] = []  # and this one
 
 
 class Decide(msgspec.Struct, frozen=True, tag="decide", kw_only=True):
@@ -201,4 +202,5 @@ def _platform(record: Decide, row: int) -> PlatformDecision:
         roi_micros=columns.roi_micros[row],
         confidence=columns.confidence[row],
         bound_by=Binding(columns.bound_by[row]) if columns.bound_by else Binding.NONE,
+        planned_micros=columns.planned_micros[row] if columns.planned_micros else None,
     )

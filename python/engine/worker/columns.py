@@ -54,6 +54,7 @@ def columns_of(decided: Round, names: Names) -> tuple[list[str], Columns]:
         roi_micros=_answers(series["roi_micros"]),
         confidence=series["confidence"].tolist(),
         bound_by=series["bound_by"].tolist(),
+        planned_micros=np.rint(series["planned_micros"]).astype(np.int64).tolist(),
     )
 
 

@@ -24,7 +24,7 @@ use crate::worth::Rates;
 /// Bytes of a campaign's decision.
 pub const DECISION_BYTES: usize = 48;
 /// Bytes of a series' part of it.
-pub const SERIES_DECISION_BYTES: usize = 64;
+pub const SERIES_DECISION_BYTES: usize = 72;
 
 /// A round after a pause plans for at most so many missed ones.
 const MOST_ROUNDS: f64 = 30.0;
@@ -463,6 +463,7 @@ impl Book {
             out.f64(offer.cvr);
             out.f64(offer.roi_micros);
             out.f64(offer.confidence);
+            out.f64(offer.planned_micros);
             out.u8(offer.bound_by as u8);
             out.put(&[0; 7]);
         }

@@ -28,6 +28,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("CoreError", py.get_type::<errors::CoreError>())?;
     module.add_class::<forecast::Estimate>()?;
     module.add_class::<forecast::Forecast>()?;
+    module.add_class::<book::Front>()?;
     module.add_class::<book::Ingested>()?;
     module.add_class::<book::Round>()?;
     module.add_class::<book::Book>()?;

@@ -18,7 +18,7 @@ from support.definitions import START, campaign, frame, names_in, report
 from support.processes import Auditor
 
 P = 25
-LIMIT = 4_000
+LIMIT = 4_400
 
 
 class One:
