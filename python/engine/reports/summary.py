@@ -10,7 +10,7 @@ from engine.reports.chain import ChainAudit
 from engine.reports.plan import planned_micros
 from engine.reports.spending import SeriesTotals
 
-__all__ = ["CampaignTotals", "Summary", "summarise", "totals_by_campaign"]
+__all__ = ["CampaignTotals", "NaiveTotals", "Summary", "summarise", "totals_by_campaign"]
 
 
 class CampaignTotals(msgspec.Struct):
@@ -20,6 +20,18 @@ class CampaignTotals(msgspec.Struct):
     clicks: int = 0
     milliconversions: int = 0
     spend_micros: int = 0
+
+
+class NaiveTotals(msgspec.Struct, frozen=True):
+    """What the rule "all to the highest CVR/CPC, at a fixed bid" came to, on the same market."""
+
+    spend_micros: int
+    value_micros: int
+    conversions: int
+
+    @property
+    def roas(self) -> float | None:
+        return self.value_micros / self.spend_micros if self.spend_micros else None
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +67,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     decisions_per_s: float | None
     samples_per_s: float | None
     findings: tuple[str, ...] = ()
+    naive: "NaiveTotals | None" = None  # the naive rule on the same market and seed
 
     @property
     def is_sound(self) -> bool:
