@@ -497,6 +497,8 @@ def _check(settings: DemoSettings) -> None:
         if found is not None and not (wanted <= found < math.inf):
             raise ConfigError(f"--{name}: at least {wanted:g}, found {found:g}")
     if settings.report is not None:
+        if settings.platforms:
+            raise ConfigError("--report: the market alone, found --platforms beside it")
         check_plots("--report")
 
 
