@@ -53,6 +53,7 @@ _START_SECONDS = 20.0
 _SILENT_SECONDS = 2.0
 _PUBLISHED_A_SECOND = 500.0  # about, each written to disk before the next
 _GRACE_SECONDS = 10.0
+_TOLERANCE = 0.02  # of a budget: by more a gateway pauses what spends it (docs/gateway.md)
 _ENDLESS_SECONDS = 1200.0  # how long flights are where the demo has no end
 _BEGINS_AT = 8.0 / 24.0  # the market's day begins at eight in the morning
 
@@ -229,6 +230,7 @@ class Demo:
                     workers=self._settings.workers,
                     duration_s=seconds,
                     interval_ms=round(self._settings.interval * 1000),
+                    tolerance=_TOLERANCE if self._settings.platforms else 0.0,
                 )
                 return await self._compare(summary)
 

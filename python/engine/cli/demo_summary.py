@@ -41,9 +41,8 @@ def summary_panel(summary: Summary, platforms: Mapping[str, PlatformTotals]) -> 
     for platform, totals in platforms.items():
         table.add_row(platform, totals.in_words())
     is_whole = not (summary.stale or summary.gaps or summary.duplicates or summary.unreadable)
-    table.add_row("overspent", _verdict(
-        f"{summary.overspent_campaigns} campaigns", is_good=not summary.overspent_campaigns
-    ))  # fmt: skip
+    overspent = f"{summary.overspent_campaigns} campaigns" + " by more than 2%" * bool(platforms)
+    table.add_row("overspent", _verdict(overspent, is_good=not summary.overspent_campaigns))
     chain = (
         f"{summary.stale} stale, {summary.gaps} gaps, {summary.duplicates} duplicates, "
         f"{summary.unreadable} unreadable"

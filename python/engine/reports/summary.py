@@ -110,11 +110,13 @@ def summarise(
     workers: int,
     seed: int,
     duration_s: float,
+    tolerance: float = 0.0,
 ) -> Summary:
     """Return the summary of a run as it stands at a time in epoch seconds.
 
     A campaign is overspent where its samples, or its settled spend in the chain, pass its budget:
-    samples are kept for hours only, the chain for days.
+    samples are kept for hours only, the chain for days. `tolerance`: by more than such a part of
+    it, where platforms hear of a cap too late to stop at it.
     """
     currencies = {one.currency for one in definitions}
     mixed = len(currencies) > 1
@@ -126,7 +128,8 @@ def summarise(
     plan = sum(planned_micros(one, at) for one in definitions)
     settled = sum(settled_micros.get(one.id, 0) for one in definitions)
     overspent = sum(
-        max(totals[one.id].spend_micros, settled_micros.get(one.id, 0)) > one.budget_micros
+        max(totals[one.id].spend_micros, settled_micros.get(one.id, 0))
+        > one.budget_micros * (1.0 + tolerance)
         for one in definitions
     )
     return Summary(
