@@ -262,11 +262,11 @@ impl Book {
                 self.windows.clear(slot);
                 is_emptied = true;
             }
-            let oldest = self.windows.oldest_tick(slot);
+            let held = self.windows.len(slot);
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
-            series.forget_receipts_before(oldest);
+            series.keep_receipts(held);
             is_changed.push(series.is_heard || is_emptied);
             is_heard |= std::mem::take(&mut series.is_heard);
             let settled = series.account.settled;
@@ -530,7 +530,7 @@ fn best_index(verdict: &Verdict) -> i16 {
 
 #[allow(clippy::cast_precision_loss)]
 fn is_beyond_resolution(before: i64, now: i64) -> bool {
-    (now - before).unsigned_abs() as f64 > RESOLUTION * before as f64
+    now.abs_diff(before) as f64 > RESOLUTION * before as f64
 }
 
 fn write_decision(
