@@ -133,8 +133,10 @@ class Fleet:
             gateway_process(self._server, name, self._port)
         )
 
-    async def kill(self, owner: str) -> None:
-        name = owner if owner in self._pids else next(iter(self._pids))
+    def is_alive(self, name: str) -> bool:
+        return name in self._pids
+
+    async def kill(self, name: str) -> None:
         os.kill(self._pids.pop(name), signal.SIGKILL)
         self.kills += 1
         await self.start(f"{name.partition('-')[0]}-{self.kills}")
@@ -165,7 +167,8 @@ async def drill(seconds: float, *, seed: int) -> tuple[Journal, Floor, Fleet, di
             entity = luck.choice(ENTITIES)
             wanted[entity] = luck.randrange(10, 100) * 10_000
             await floor.decide(name_of(entity), bid=wanted[entity])
-            if isinstance(journal.records[-1][1], Intend) and time.monotonic() > kill_at:
+            is_due = time.monotonic() > kill_at and fleet.is_alive(journal.owner)
+            if is_due and isinstance(journal.records[-1][1], Intend):
                 # Somewhere between the intent and the outcome, or just behind it.
                 await asyncio.sleep(luck.uniform(0, 0.06))
                 await fleet.kill(journal.owner)
@@ -182,7 +185,7 @@ async def drill(seconds: float, *, seed: int) -> tuple[Journal, Floor, Fleet, di
 
 def check(journal: Journal, floor: Floor, fleet: Fleet, wanted: dict[str, int]) -> None:
     assert fleet.kills >= 2
-    assert len(set(journal.owners)) > fleet.kills / 2
+    assert len(set(journal.owners)) > fleet.kills / 2, "who is killed is followed by another"
     assert journal.faults() == []
     applied = {id_: found["applied"] for id_, found in journal.outcomes().items()}
     counted = floor.platform.applied

@@ -88,7 +88,7 @@ _WRITES: dict[Role, tuple[str, ...]] = {
     Role.PUBLISHER: (_CAMPAIGNS, _CONTROLS, _ORDERS),
     Role.DASHBOARD: (),
     # Streams, consumers and backups are $JS's. Not the chains: nobody but a worker appends.
-    Role.OPERATOR: ("$JS.>", _METRICS, _CAMPAIGNS, _CONTROLS, _DEAD),
+    Role.OPERATOR: ("$JS.>", _METRICS, _CAMPAIGNS, _CONTROLS, _ORDERS, _DEAD),
 }
 
 _HEARS: dict[Role, tuple[str, ...]] = {

@@ -9,6 +9,7 @@ import pytest
 
 from engine.core.frames import decode_frame, spend_micros
 from engine.domain.campaign import Flight
+from engine.domain.decision import Binding
 from engine.domain.ids import partition_of, series_key
 from engine.errors import MalformedMessageError
 from engine.gateway.anomalies import CPA_SPIKE, CTR_DROP, ZERO_SPEND, anomalies
@@ -244,3 +245,19 @@ def test_ten_thousand_campaigns_are_linked_in_the_time_of_one_each() -> None:
     assert desk.linked == 3000
     directory.campaign(campaign("c7", platforms=linked("adGroups/9999")))
     assert (desk.place("c7", "adGroups/9999"), desk.place("c7", "adGroups/7")) == (3000, None)
+
+
+async def test_what_was_stopped_is_in_the_record_of_what_was_told() -> None:
+    async with reporting() as (floor, gateway, _, _):
+        await floor.decide("spring-shoes", bid=0, binding=Binding.DAILY_CAP)
+        desk = gateway.runners["google", "123"].desk
+        await wait_until(lambda: desk.stopped() == ["e"])
+        polls = gateway.runners["google", "123"].tally.polls
+        await wait_until(lambda: gateway.runners["google", "123"].tally.polls > polls + 1)
+        head = await floor.broker.journal.head(reported_subject("google", "123"))
+        assert head is not None
+        told = decode_told("", head.payload)
+        assert told.stopped == ["e"]
+        desk.begin()
+        desk.recall_stopped(told.stopped)
+        assert desk.stopped() == ["e"]
