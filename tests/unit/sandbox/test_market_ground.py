@@ -60,6 +60,9 @@ def test_what_is_sold_fills_the_reports_of_the_group_and_of_its_campaign() -> No
         assert spent(ground, platform) == sum(int(s.spend_micros[place]) for s in steps) > 0
         groups, campaigns = sold(ground, platform), sold(ground, platform, Level.CAMPAIGN)
         assert [s.clicks for s in groups] == [s.clicks for s in campaigns]
+        for count in ("impressions", "clicks"):
+            total = sum(int(getattr(step, count)[place]) for step in steps)
+            assert sum(getattr(stat, count) for stat in groups) == total > 0
         won = sum(stat.milliconversions for stat in groups)
         assert won == 1000 * sum(int(s.conversions[place]) for s in steps)
         assert sum(stat.revenue_micros for stat in groups) == won * 20_000
@@ -124,6 +127,15 @@ def test_a_campaign_is_opened_once_and_one_without_a_link_not_at_all() -> None:
     ground.link([definition("unlinked")])
     assert len(ground.market.series) == len(PLATFORMS)
     assert [len(ground.books[p].accounts()) for p in PLATFORMS] == [1, 1, 1]
+    ground.link(linked([definition(), definition("autumn-teas")]))
+    for platform in PLATFORMS:
+        set_lever(ground, platform, Lever.BID, 3_000_000)
+    for step in range(1, 61):
+        ground.sell(step)
+    for platform in PLATFORMS:
+        place = ground.market.place_of("autumn-teas", platform)
+        own = [stat for stat in sold(ground, platform) if stat.entity == "1002"]
+        assert sum(s.spend_micros for s in own) == int(ground.market.books.spend_micros[place]) > 0
 
 
 def test_other_platforms_of_a_campaign_are_left_as_they_are() -> None:
