@@ -46,8 +46,9 @@ core: ## the Rust core's own tests; needs no Python
 
 check: lint types core test ## everything CI runs, but for the short demo
 
-docs: setup ## write docs/cli.md anew, from the commands themselves
+docs: setup ## write docs/cli.md and docs/settings.md anew, from the commands and settings themselves
 	$(BIN)/engine config reference > docs/cli.md
+	$(BIN)/engine config settings > docs/settings.md
 
 MINUTES ?= 1
 DRILL   := PYTHONPATH=tests $(BIN)/python -m drill

@@ -131,6 +131,8 @@ def application(called: Sequence[str] = (), *, in_full: bool = False) -> App:
     config.command("engine.cli.config:accounts_command", name="accounts", help=summary)
     summary = None if in_full or "reference" in called[1:2] else "Print the reference of commands."
     config.command("engine.cli.config:reference_command", name="reference", help=summary)
+    summary = None if in_full or "settings" in called[1:2] else "Print the reference of settings."
+    config.command("engine.cli.config:settings_command", name="settings", help=summary)
     app.command(config)
     dead = App(name="dead", help="What could not be read, and why.", group=_WATCH, help_epilogue="")
     for name, line in _DEAD:

@@ -5,7 +5,13 @@ import sys
 from engine.campaigns.files.schema import schema
 from engine.cli.output import say
 
-__all__ = ["accounts_command", "reference", "reference_command", "schema_command"]
+__all__ = [
+    "accounts_command",
+    "reference",
+    "reference_command",
+    "schema_command",
+    "settings_command",
+]
 
 _HEAD = """\
 # Commands
@@ -45,6 +51,14 @@ def schema_command() -> int:
 def reference_command() -> int:
     """Print the reference of all commands, as docs/cli.md has it."""
     sys.stdout.write(reference())
+    return 0
+
+
+def settings_command() -> int:
+    """Print the reference of all settings, as docs/settings.md has it."""
+    from engine.cli.settings_page import settings_page
+
+    sys.stdout.write(settings_page())
     return 0
 
 

@@ -60,6 +60,7 @@ class DashboardSettings(IdentitySettings, frozen=True, forbid_unknown_fields=Tru
         Annotated[
             str,
             msgspec.Meta(
+                title="The token itself; a file is better",
                 min_length=_SHORTEST_TOKEN,
                 description=f"a text of at least {_SHORTEST_TOKEN} characters",
                 extra={"secret": True},

@@ -10,8 +10,10 @@ share the breaker: whoever may probe is settled by `Shared`, a compare-and-swap 
 
 from collections import deque
 from enum import Enum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 __all__ = ["Breaker", "BreakerSettings", "State"]
 
@@ -27,12 +29,12 @@ class State(Enum):
 class BreakerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a breaker opens, and for how long."""
 
-    calls: int = 10  # the newest so many are looked at
-    least: int = 3  # fewer say nothing
-    share: float = 0.5  # of them that failed
-    open_s: float = 5.0  # the first time; doubled each time in a row
-    longest_s: float = 300.0
-    probe_s: float = 60.0  # a probe that is not heard of for so long is given up
+    calls: Annotated[int, Meta(title="The newest so many calls are looked at")] = 10
+    least: Annotated[int, Meta(title="Fewer say nothing")] = 3
+    share: Annotated[float, Meta(title="Part of them that failed, for it to open")] = 0.5
+    open_s: Annotated[float, Meta(title="Seconds open, doubled each time in a row")] = 5.0
+    longest_s: Annotated[float, Meta(title="The most of that")] = 300.0
+    probe_s: Annotated[float, Meta(title="Seconds until a silent probe is given up")] = 60.0
 
 
 class Breaker:

@@ -7,9 +7,11 @@ for a hold time, and what is left queues by its worth an hour. Stops go before e
 """
 
 from enum import Enum
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from engine.gateway.columns import BUDGET, HOURLY, MOVES, SERVING, STEER, Columns
@@ -51,16 +53,16 @@ _BEFORE_ORDERS = (HeldBack.UNKNOWN, HeldBack.REFUSED)
 class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a change is worth sending."""
 
-    dead_band: float = 0.05  # of bids and targets, a fraction of what is in force
-    budget_dead_band: float = 0.1
-    hold_s: float = 900.0  # of bids and targets, and of starts
-    budget_hold_s: float = 3600.0
-    largest_rise: float = 2.0  # of a bid at once, a fraction: it may treble
-    largest_fall: float = 0.75  # of a bid at once: a quarter stays
-    largest_target_step: float = 0.2  # either way: more restarts the platform's learning
-    largest_budget_rise: float = 0.5
-    step: float = 10_000.0  # bids, target CPAs and budgets are multiples of it
-    least_readiness: float = 0.5
+    dead_band: Annotated[float, Meta(title="Least change of a bid or target, a fraction")] = 0.05
+    budget_dead_band: Annotated[float, Meta(title="The same of a daily budget")] = 0.1
+    hold_s: Annotated[float, Meta(title="Seconds between changes of bid, target, serving")] = 900.0
+    budget_hold_s: Annotated[float, Meta(title="The same of a daily budget")] = 3600.0
+    largest_rise: Annotated[float, Meta(title="Of a bid at once: 2 lets it treble")] = 2.0
+    largest_fall: Annotated[float, Meta(title="Of a bid at once: with 0.75 a quarter stays")] = 0.75
+    largest_target_step: Annotated[float, Meta(title="Of a target at once, either way")] = 0.2
+    largest_budget_rise: Annotated[float, Meta(title="Of a daily budget at once")] = 0.5
+    step: Annotated[float, Meta(title="Micros that amounts are multiples of")] = 10_000.0
+    least_readiness: Annotated[float, Meta(title="As `least` of the readiness says")] = 0.5
 
 
 class Picked(msgspec.Struct):

@@ -21,38 +21,63 @@ __all__ = [
     "go_live",
 ]
 
-_Positive = Annotated[float, Meta(gt=0)]
-_Share = Annotated[float, Meta(ge=0, le=1)]
+_Positive = Annotated[float, Meta(gt=0, description="a number above 0")]
+_AtLeast0 = Annotated[float, Meta(ge=0, description="a number from 0")]
+_Share = Annotated[float, Meta(ge=0, le=1, description="a fraction from 0 to 1")]
+_Count = Annotated[int, Meta(gt=0, description="a whole number above 0")]
+_Count0 = Annotated[int, Meta(ge=0, description="a whole number from 0")]
+_Text = Annotated[str, Meta(description="a text")]
+_Switch = Annotated[bool, Meta(description="true or false")]
 
 
 class ReadinessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What must be known of an entity before it is steered, over the look-back of reports."""
 
-    clicks: Annotated[int, Meta(ge=0)] = 100
-    conversions: Annotated[int, Meta(ge=0)] = 5
-    tracking: _Positive = 4.0  # silent for so many times the usual gap between conversions: broken
-    least: _Share = 0.5  # of the score
+    clicks: Annotated[_Count0, Meta(title="Clicks")] = 100
+    conversions: Annotated[_Count0, Meta(title="Conversions")] = 5
+    tracking: Annotated[
+        _Positive,
+        Meta(title="Silent for so many times the usual gap between conversions: tracking is dead"),
+    ] = 4.0
+    least: Annotated[_Share, Meta(title="Least score of the three together")] = 0.5
 
 
 class AccountSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One ad account of one platform."""
 
-    platform: str
-    ad_account: str
-    live: bool = False  # False: dry run, nothing is changed
-    credentials: str | None = None  # a file; None: from the environment
-    group: str = ""  # ad accounts of one group are always with one gateway
-    operations_a_day: Annotated[int, Meta(gt=0)] | None = None  # None: a share of the platform's
-    reserve: _Share = 0.05  # of it, for emergency stops
-    operations_per_second: _Positive | None = None  # None: the platform's
-    batch: Annotated[int, Meta(gt=0)] | None = None
-    budgets: bool = True  # daily budgets are moved too
-    off_after: Annotated[float, Meta(ge=0)] = 300.0  # seconds without a bid, until it is paused
-    poll_every: _Positive = 900.0  # seconds between reports
-    cell: _Positive = 3600.0  # seconds that one sample is of
-    report_delay: Annotated[float, Meta(ge=0)] | None = None  # seconds; None: the platform's
-    look_back_days: _Positive | None = None  # for restated conversions; None: the platform's
-    time_out: _Positive = 30.0  # seconds, of one call
+    platform: Annotated[_Text, Meta(title="Name of the adapter: google, meta, tiktok or your own")]
+    ad_account: Annotated[_Text, Meta(title="Its id there")]
+    live: Annotated[_Switch, Meta(title="Changes are sent for real; false: dry run")] = False
+    credentials: (
+        Annotated[
+            _Text, Meta(title="File of credentials, beside this one; else from the environment")
+        ]
+        | None
+    ) = None
+    group: Annotated[_Text, Meta(title="Ad accounts of one group are always with one gateway")] = ""
+    operations_a_day: (
+        Annotated[_Count, Meta(title="The purse; else its share of the platform's limit")] | None
+    ) = None
+    reserve: Annotated[_Share, Meta(title="Part of the purse for emergency stops")] = 0.05
+    operations_per_second: (
+        Annotated[_Positive, Meta(title="How fast changes are sent; else the platform's")] | None
+    ) = None
+    batch: Annotated[_Count, Meta(title="Changes in a request; else the platform's")] | None = None
+    budgets: Annotated[_Switch, Meta(title="Daily budgets are moved too")] = True
+    off_after: Annotated[
+        _AtLeast0, Meta(title="Seconds without a bid until an entity is paused")
+    ] = 300.0
+    poll_every: Annotated[_Positive, Meta(title="Seconds between reports")] = 900.0
+    cell: Annotated[_Positive, Meta(title="Seconds that one sample is of")] = 3600.0
+    report_delay: (
+        Annotated[_AtLeast0, Meta(title="Seconds that reports are behind; else the platform's")]
+        | None
+    ) = None
+    look_back_days: (
+        Annotated[_Positive, Meta(title="Days for which reports are restated; else the platform's")]
+        | None
+    ) = None
+    time_out: Annotated[_Positive, Meta(title="Seconds that one call may take")] = 30.0
     readiness: ReadinessSettings = ReadinessSettings()
 
     @property

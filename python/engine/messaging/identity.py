@@ -28,19 +28,32 @@ class IdentitySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
             str,
             Meta(
                 pattern=r"^[A-Za-z0-9_-]{1,64}$",
+                title="Who the process is to nats-server; also the name of its inboxes",
                 description="a name of 1 to 64 of A-Z a-z 0-9 _ - such as worker",
             ),
         ]
         | None
     ) = None
-    password: _Secret | None = None
-    password_file: _Path | None = None
-    token: _Secret | None = None
-    token_file: _Path | None = None
-    nkey_file: _Path | None = None  # holds a seed, "SU…"
-    tls_ca: _Path | None = None
-    tls_cert: _Path | None = None
-    tls_key: _Path | None = None
+    password: (
+        Annotated[
+            _Secret,
+            Meta(title="The user's; a file is better"),
+        ]
+        | None
+    ) = None
+    password_file: Annotated[_Path, Meta(title="Where the password is read from")] | None = None
+    token: Annotated[_Secret, Meta(title="For servers that know tokens only")] | None = None
+    token_file: Annotated[_Path, Meta(title="Where the token is read from")] | None = None
+    nkey_file: Annotated[_Path, Meta(title="Seed (SU…); needs the extra `nkeys`")] | None = None
+    tls_ca: (
+        Annotated[
+            _Path,
+            Meta(title="Whom to trust; nothing is said without TLS then"),
+        ]
+        | None
+    ) = None
+    tls_cert: Annotated[_Path, Meta(title="Our certificate, where asked for")] | None = None
+    tls_key: Annotated[_Path, Meta(title="Its key")] | None = None
 
     def __repr__(self) -> str:
         given = [name for name in IdentitySettings.__struct_fields__ if getattr(self, name)]
