@@ -54,6 +54,7 @@ _SILENT_SECONDS = 2.0
 _PUBLISHED_A_SECOND = 500.0  # about, each written to disk before the next
 _GRACE_SECONDS = 10.0
 _TOLERANCE = 0.02  # of a budget: by more a gateway pauses what spends it (docs/gateway.md)
+_STOP_SECONDS = 1.0  # until a pause is in force: much of a flight of seconds, nothing of one of days
 _ENDLESS_SECONDS = 1200.0  # how long flights are where the demo has no end
 _BEGINS_AT = 8.0 / 24.0  # the market's day begins at eight in the morning
 
@@ -230,7 +231,7 @@ class Demo:
                     workers=self._settings.workers,
                     duration_s=seconds,
                     interval_ms=round(self._settings.interval * 1000),
-                    tolerance=_TOLERANCE if self._settings.platforms else 0.0,
+                    tolerance=self._tolerance(seconds),
                 )
                 return await self._compare(summary)
 
@@ -310,6 +311,12 @@ class Demo:
         await fleet.start("dashboard", "engine.dashboard", arguments)
         self._dashboard = f"http://127.0.0.1:{port}/"
         self._say(f"dashboard at {self._dashboard}")
+
+    def _tolerance(self, seconds: float) -> float:
+        """Return by what part of its budget a campaign may overspend that is not steered directly."""
+        if not self._settings.platforms:
+            return 0.0
+        return _TOLERANCE + _STOP_SECONDS / max(seconds, 1.0)
 
     @property
     def _sellers(self) -> str:
