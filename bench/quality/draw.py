@@ -25,7 +25,11 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
         figure = Figure(figsize=(11, 8.2), layout="constrained")
         parts: Any = figure.subfigures(2, 1, height_ratios=(1.15, 1))
         _shares(parts[0].subplots(), results)
-        spend, errors = parts[1].subplots(1, 2, width_ratios=(1.25, 1))
+        if results.get("closed_loop"):
+            spend, errors, closed = parts[1].subplots(1, 3, width_ratios=(1.1, 1, 1))
+            _closed(closed, results["closed_loop"])
+        else:
+            spend, errors = parts[1].subplots(1, 2, width_ratios=(1.25, 1))
         _spend(spend, results)
         _errors(errors, results)
         figure.suptitle(_title(results), fontsize=11)
@@ -92,6 +96,21 @@ def _errors(axes: "Axes", results: Mapping[str, Any]) -> None:
     axes.set_ylabel("error of CPC and CPM over OLS-24h")
     axes.set_ylim(0, 1.2)
     axes.legend(ncols=len(forecasters), loc="upper center", frameon=False)
+
+
+def _closed(axes: "Axes", closed: Mapping[str, Any]) -> None:
+    """Track D: what each rule won of what hindsight could have, by length of the run."""
+    scenarios = closed["scenarios"]
+    for i, policy in enumerate(("engine", "naive")):
+        at = [k - 0.2 + 0.4 * i for k in range(len(scenarios))]
+        won = [one[policy]["won"] for one in scenarios.values()]
+        axes.bar(at, won, 0.37, color=COLOURS[i * 3], label=policy)
+    axes.set_xticks(range(len(scenarios)), list(scenarios))
+    axes.set_xlabel("run / day, seconds")
+    axes.set_ylabel("won of the optimum, simulated market (D)")
+    axes.set_ylim(0, 1.02)
+    axes.legend(frameon=False)
+    _plain(axes)
 
 
 def _plain(axes: "Axes") -> None:

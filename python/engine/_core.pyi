@@ -19,6 +19,7 @@ __all__ = [
     "Estimate",
     "Expected",
     "Forecast",
+    "Front",
     "History",
     "Ingested",
     "Plan",
@@ -148,6 +149,19 @@ class Ingested:
         """Return whether the frame had been ingested before: nothing was counted."""
 
 @final
+class Front:
+    """What a campaign's landscapes allow. Points: multiplier, micros, conversions."""
+
+    @property
+    def points(self) -> list[tuple[float, float, float]]: ...
+    @property
+    def stands(self) -> tuple[float, float, float]: ...
+    @property
+    def waste(self) -> float: ...
+    @property
+    def confidence(self) -> float: ...
+
+@final
 class Round:
     """The decisions of one round, all campaigns, in ascending order of key."""
 
@@ -203,6 +217,8 @@ class Book:
         """Decide the round due at a time, later than the round before."""
     def forecast(self, series: int, at_ms: int) -> Forecast:
         """Return what is forecast of a series' next report, as known at `at_ms`."""
+    def pareto(self, campaign: int, at_ms: int) -> Front:
+        """Return a campaign's front. Raises CoreError where there is no such campaign."""
     def verify(self) -> None:
         """Recount windows from their rings and the ledger from its parts.
 

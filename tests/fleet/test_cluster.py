@@ -10,7 +10,7 @@ from engine.messaging import subjects, wire
 from engine.messaging.cluster import embedded_cluster
 from engine.messaging.nats import connect
 
-pytestmark = [pytest.mark.fleet, pytest.mark.drill]  # elections take their time on a busy machine
+pytestmark = pytest.mark.fleet
 
 
 async def test_a_cluster_keeps_three_copies_and_goes_on_without_one_server() -> None:

@@ -19,7 +19,7 @@ from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.permissions import Role
 from support.secure import DOCKER
 
-pytestmark = [pytest.mark.fleet, pytest.mark.drill]
+pytestmark = pytest.mark.fleet
 
 
 def free_ports(count: int) -> list[int]:

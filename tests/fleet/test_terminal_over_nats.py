@@ -136,6 +136,7 @@ async def test_a_decision_is_explained_by_deciding_it_again(server: EmbeddedServ
         assert "checked    decided again from the " in out
         assert out.endswith("equal to the record, to the bit\n")
         assert "gate       no gateway heard" in out
+        assert "sent       google: nothing was sent: the definition names no ad_account" in out
         assert "cpc 0.4" in out
         code, out, _ = await engine(server, "explain", "spring-shoes", "--json")
         found = json.loads(out)

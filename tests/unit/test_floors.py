@@ -72,6 +72,13 @@ def test_only_one_module_knows_the_nats_client() -> None:
     assert importers == ["messaging/nats.py"]
 
 
+def test_only_one_module_knows_opentelemetry() -> None:
+    importers = [
+        named(p) for p in MODULES if any(n.split(".")[0] == "opentelemetry" for n in imports_of(p))
+    ]
+    assert importers == ["wiring/otel.py"]
+
+
 def test_only_the_clock_reads_the_time() -> None:
     forbidden = {"time.time", "time.monotonic", "datetime.now", "asyncio.sleep", "time.sleep"}
     readers = [named(p) for p in MODULES if forbidden & attributes_of(p)]

@@ -22,23 +22,26 @@ from engine.campaigns.files.reader import Found
 from engine.campaigns.publisher import Publisher
 from engine.campaigns.repository import Repository
 from engine.cli.demo_fleet import Fleet, is_free
+from engine.cli.demo_page import Moment, check_plots, demo_page
 from engine.cli.demo_platforms import PlatformTotals, PlatformWatch
 from engine.cli.demo_summary import progress_line, summary_panel
 from engine.cli.demo_text import exit_text
 from engine.cli.demo_view import DemoState, render
 from engine.cli.sandbox import platforms_of
 from engine.clock import Clock, SystemClock
+from engine.domain.campaign import Definition
 from engine.domain.ids import PARTITIONS
 from engine.errors import ConfigError, EngineError
 from engine.market.demo import demo_campaigns
+from engine.market.naive import play_naive
 from engine.messaging.cluster import embedded_cluster
 from engine.messaging.embedded import EmbeddedServer, embedded_server
 from engine.messaging.identity import IdentitySettings
 from engine.messaging.ports import Broker
-from engine.reports.summary import Summary
+from engine.reports.summary import NaiveTotals, Summary
 from engine.sandbox.stand import linked
 from engine.simulation.audit import audit
-from engine.simulation.watch import Watch
+from engine.simulation.watch import View, Watch
 from engine.wiring import open_broker, set_up_logs
 
 __all__ = ["Demo", "DemoSettings", "command"]
@@ -50,6 +53,8 @@ _START_SECONDS = 20.0
 _SILENT_SECONDS = 2.0
 _PUBLISHED_A_SECOND = 500.0  # about, each written to disk before the next
 _GRACE_SECONDS = 10.0
+_TOLERANCE = 0.02  # of a budget: by more a gateway pauses what spends it (docs/gateway.md)
+_STOP_SECONDS = 1.0  # until a pause is in force: much of a flight of seconds, nothing of one of days
 _ENDLESS_SECONDS = 1200.0  # how long flights are where the demo has no end
 _BEGINS_AT = 8.0 / 24.0  # the market's day begins at eight in the morning
 
@@ -68,6 +73,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: Path | None = None
     dashboard_port: int | None = None  # None: no dashboard
     platforms: tuple[str, ...] = ()  # local ones, with a gateway in front; none: the market alone
+    report: Path | None = None
 
 
 def command(
@@ -87,6 +93,7 @@ def command(
     dashboard: bool = True,
     dashboard_port: int = 8787,
     platforms: str | None = None,
+    report: Path | None = None,
 ) -> int:
     """Watch a fleet of workers bid in a simulated market, on a nats-server of its own.
 
@@ -127,6 +134,8 @@ def command(
     platforms: str
         google,meta,tiktok or some of them: through local servers that answer as these platforms
         do, the market behind them, a gateway in front.
+    report: Path
+        Write spend against plan, and returns against the naive rule's, to this HTML file.
     """
     settings = DemoSettings(
         duration=duration,
@@ -140,6 +149,7 @@ def command(
         snapshot=snapshot,
         dashboard_port=dashboard_port if dashboard else None,
         platforms=() if platforms is None else platforms_of(platforms),
+        report=report,
     )
     _check(settings)
     with _directory(store, keep=keep) as directory:
@@ -169,6 +179,9 @@ class Demo:
         self._stopping = asyncio.Event()
         self._url = ""
         self._dashboard = ""
+        self._origin = 0.0
+        self._definitions: list[Definition] = []
+        self._history: list[Moment] = []
         self._began = clock.monotonic()
         self.platforms: Mapping[str, PlatformTotals] = {}  # what the gateway did, once it has
         self._worker_names = tuple(f"worker-{i + 1}" for i in range(settings.workers))
@@ -211,14 +224,41 @@ class Demo:
                 await fleet.stop((self._sellers,), grace_seconds=_GRACE_SECONDS)
                 self._complain(fleet, failed)
                 self._say("reading everything back")
-                return await audit(
+                summary = await audit(
                     broker,
                     clock=self._clock,
                     seed=self._settings.seed,
                     workers=self._settings.workers,
                     duration_s=seconds,
                     interval_ms=round(self._settings.interval * 1000),
+                    tolerance=self._tolerance(seconds),
                 )
+                return await self._compare(summary)
+
+    async def _compare(self, summary: Summary) -> Summary:
+        """Play the naive rule on a copy of the market, and report if so asked.
+
+        Not where local platforms stand before it: their reports and quotas are no part of the copy.
+        """
+        settings = self._settings
+        if not self._history or settings.platforms:
+            return summary
+        played = await asyncio.to_thread(
+            play_naive,
+            self._definitions,
+            seed=settings.seed,
+            step_ms=round(settings.step * 1000),
+            day_seconds=settings.day_seconds,
+            origin_ms=round(self._origin * 1000),
+            from_ms=round(self._history[0].at * 1000),
+            to_ms=round(self._history[-1].at * 1000),
+            interval_ms=round(settings.interval * 1000),
+        )
+        naive = NaiveTotals(played.spend_micros[-1], played.value_micros[-1], played.conversions)
+        summary = msgspec.structs.replace(summary, naive=naive)
+        if settings.report is not None:
+            settings.report.write_text(demo_page(summary, self._history, played))
+        return summary
 
     @asynccontextmanager
     async def _servers(self) -> AsyncIterator[Sequence[EmbeddedServer]]:
@@ -233,12 +273,12 @@ class Demo:
 
     async def _start(self, fleet: Fleet, watch: Watch) -> None:
         settings = self._settings
-        origin = self._clock.now() - _BEGINS_AT * settings.day_seconds
+        self._origin = round(self._clock.now() - _BEGINS_AT * settings.day_seconds, 3)
         what = ", ".join(settings.platforms) or "a market"
         self._say(f"nats-server at {self._url}; starting {settings.workers} workers and {what}")
         arguments = [
             "--nats", self._url, "--seed", str(settings.seed), "--step", str(settings.step),
-            "--day-seconds", str(settings.day_seconds), "--origin", f"{origin:.3f}",
+            "--day-seconds", str(settings.day_seconds), "--origin", f"{self._origin:.3f}",
         ]  # fmt: skip
         if settings.platforms:
             arguments += ["--platforms", ",".join(settings.platforms)]
@@ -271,6 +311,12 @@ class Demo:
         await fleet.start("dashboard", "engine.dashboard", arguments)
         self._dashboard = f"http://127.0.0.1:{port}/"
         self._say(f"dashboard at {self._dashboard}")
+
+    def _tolerance(self, seconds: float) -> float:
+        """Return by what part of its budget a campaign may overspend that is not steered directly."""
+        if not self._settings.platforms:
+            return 0.0
+        return _TOLERANCE + _STOP_SECONDS / max(seconds, 1.0)
 
     @property
     def _sellers(self) -> str:
@@ -312,6 +358,7 @@ class Demo:
         )
         if settings.platforms:
             definitions = linked(definitions)
+        self._definitions = definitions
         repository = Repository(table=broker.campaigns, clock=self._clock, by="engine demo")
         publisher = Publisher(repository=repository, clock=self._clock)
         found = [Found(one, "demo", line) for line, one in enumerate(definitions, 1)]
@@ -327,6 +374,7 @@ class Demo:
                 now = self._clock.monotonic()
                 if now >= next_look:
                     watch.look()
+                    self._remember(watch.view())
                     next_look = now + _LOOK_SECONDS
                 if live is not None:
                     size = self._console.size
@@ -339,8 +387,14 @@ class Demo:
                     next_line = now + _PROGRESS_SECONDS
                 await keeper.look()
                 await self._clock.sleep(_DRAW_SECONDS)
+        watch.look()
+        self._remember(watch.view())
         if self._settings.snapshot is not None:
             self._draw(self._settings.snapshot, fleet, watch)
+
+    def _remember(self, view: View) -> None:
+        moment = Moment(self._clock.now(), view.spend_micros, view.plan_micros, view.value_micros)
+        self._history.append(moment)
 
     def _is_over(self) -> bool:
         duration = self._settings.duration
@@ -451,6 +505,10 @@ def _check(settings: DemoSettings) -> None:
     for name, found, wanted in least:
         if found is not None and not (wanted <= found < math.inf):
             raise ConfigError(f"--{name}: at least {wanted:g}, found {found:g}")
+    if settings.report is not None:
+        if settings.platforms:
+            raise ConfigError("--report: the market alone, found --platforms beside it")
+        check_plots("--report")
 
 
 def _partitions_held(watch: Watch) -> int:

@@ -36,14 +36,13 @@ def summary_panel(summary: Summary, platforms: Mapping[str, PlatformTotals]) -> 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
     table.add_column()
-    for label, words in _in_words(summary):
+    for label, words in [*_in_words(summary), *_against_naive(summary)]:
         table.add_row(label, words)
     for platform, totals in platforms.items():
         table.add_row(platform, totals.in_words())
     is_whole = not (summary.stale or summary.gaps or summary.duplicates or summary.unreadable)
-    table.add_row("overspent", _verdict(
-        f"{summary.overspent_campaigns} campaigns", is_good=not summary.overspent_campaigns
-    ))  # fmt: skip
+    overspent = f"{summary.overspent_campaigns} campaigns" + " by more than 2%" * bool(platforms)
+    table.add_row("overspent", _verdict(overspent, is_good=not summary.overspent_campaigns))
     chain = (
         f"{summary.stale} stale, {summary.gaps} gaps, {summary.duplicates} duplicates, "
         f"{summary.unreadable} unreadable"
@@ -89,6 +88,24 @@ def _in_words(summary: Summary) -> list[tuple[str, str]]:
             f"{summary.conversions:,.0f} conversions worth {money(summary.value_micros)}, "
             f"roas {ratio(summary.roas)}",
         ),
+    ]
+
+
+def _against_naive(summary: Summary) -> list[tuple[str, str]]:
+    """Say what the naive rule came to on the same market, and what either kept of it."""
+    naive = summary.naive
+    if naive is None or summary.value_micros is None or summary.spend_micros is None:
+        return []
+    ours = summary.value_micros - summary.spend_micros
+    theirs = naive.value_micros - naive.spend_micros
+    return [
+        (
+            "the naive rule",
+            f"{naive.conversions:,} conversions worth {money(naive.value_micros)} for "
+            f"{money(naive.spend_micros)}, roas {ratio(naive.roas)} (same seed: all to the highest "
+            "CVR/CPC, fixed bid)",
+        ),
+        ("value less spend", f"{money(ours)}, by the naive rule {money(theirs)}"),
     ]
 
 

@@ -11,13 +11,14 @@ from engine.campaigns.files.times import instant
 from engine.cli.choosing import near_id
 from engine.cli.decisions import decision_json
 from engine.cli.output import as_json, complain, say, utc
+from engine.cli.sent import Sent, gate_lines, read_sent, sent_lines
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.decision import Action, Decision, PlatformDecision
 from engine.domain.ids import is_campaign_id, partition_of
 from engine.domain.money import MICROS
 from engine.domain.prospect import Prospect, Rate
 from engine.domain.reasons import condition_words, platform_sentence, sentence
-from engine.errors import ConfigError
+from engine.errors import BrokerError, ConfigError
 from engine.messaging.gateway_status import AccountStatus
 from engine.messaging.records import Decide
 from engine.metrics.board import Board
@@ -45,6 +46,8 @@ class _Explained(msgspec.Struct, frozen=True):
     turns: list[Turn]
     prospects: dict[str, Prospect]
     gateways: list[tuple[str, AccountStatus]]
+    sent: list[Sent] | None  # None: the journals could not be read, `sent_unread` says why
+    sent_unread: str
     newest: Decision | None  # as recorded; a record holds a decision only where it changed
 
 
@@ -122,6 +125,18 @@ async def _explained(
     async with board.listening():
         await session.clock.sleep(GATEWAYS_S)
     platforms = bench.campaign.definition.platforms
+    sent: list[Sent] | None = None
+    unread = ""
+    try:
+        sent = await read_sent(
+            session.broker.journal,
+            bench.campaign,
+            bench.base,
+            list(board.gateways().values()),
+            until=at,
+        )
+    except BrokerError as error:  # a user may be allowed to read decisions, and not journals
+        unread = str(error)
     return _Explained(
         bench=bench,
         rerun=ran,
@@ -133,7 +148,10 @@ async def _explained(
             for status in board.gateways().values()
             for one in status.accounts
             if one.platform in platforms
+            and platforms[one.platform].ad_account in (None, one.ad_account)
         ],
+        sent=sent,
+        sent_unread=unread,
         newest=decisions[-1] if decisions else None,
     )
 
@@ -176,8 +194,13 @@ def _tell(found: _Explained, now: float, *, everything: bool) -> None:
     for one in decision.platforms:
         for line in _platform_lines(one, found.prospects.get(one.platform), decision, width):
             say(line)
-    for line in _gate_lines(found):
+    for line in gate_lines(found.gateways):
         say(line)
+    if found.sent is None:
+        say(f"sent       not known: {found.sent_unread}")
+    else:
+        for line in sent_lines(found.sent, decision, now=now):
+            say(line)
     _tell_turns(found, everything=everything)
     difference = found.rerun.difference
     is_late = found.rerun.begins == "snapshot"
@@ -224,21 +247,6 @@ def _rate(found: Rate | None, unit: float, digits: int) -> str:
     high = "?" if found.high is None else f"{found.high / unit:.{digits}f}"
     interval = f"95 %: {found.low / unit:.{digits}f} to {high}"
     return f"{found.value / unit:.{digits}f} ({interval}; {found.by})"
-
-
-def _gate_lines(found: _Explained) -> list[str]:
-    if not found.gateways:
-        return ["gate       no gateway heard: nothing is sent to a real platform"]
-    lines = []
-    for gateway, one in found.gateways:
-        mode = "live" if one.is_live else "dry run"
-        left = "" if one.operations_left is None else f", {one.operations_left:,} operations left"
-        held = ", ".join(f"{count:,} {why}" for why, count in sorted(one.held_back.items()))
-        lines.append(
-            f"gate       {one.platform}/{one.ad_account} by {gateway}: {mode}, breaker "
-            f"{one.breaker}{left}, {one.waiting:,} waiting{f'; held back {held}' if held else ''}"
-        )
-    return lines
 
 
 def _tell_turns(found: _Explained, *, everything: bool) -> None:
@@ -296,6 +304,7 @@ def _json(found: _Explained) -> dict[str, object]:
         "planned_micros": planned_micros(found.bench.campaign.definition, decision.at),
         "forecasts": found.prospects,
         "gateways": [{"gateway": name, "account": one} for name, one in found.gateways],
+        "sent": found.sent,
         "otherwise": [
             {"lever": turn.lever, "sign": turn.sign, "threshold": turn.threshold, "now": turn.now}
             | {"is_other_action": turn.is_other_action, "decision": decision_json(turn.decision)}

@@ -1,7 +1,8 @@
 """`engine forecast`: what a budget is expected to bring."""
 
+import bisect
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -9,12 +10,13 @@ import msgspec
 from engine.backtest.expectation import Expectation, PlatformExpectation, Quantity, expect
 from engine.cli.output import as_json, complain, say
 from engine.cli.session import AsJson, Nats, Session, run
-from engine.domain.campaign import Definition
+from engine.core.book import Front
+from engine.domain.campaign import Definition, Strategy
 from engine.domain.money import MICROS, to_micros
 from engine.domain.prospect import Prospect, Rate
 from engine.errors import ConfigError, DefinitionError
 from engine.wiring import load
-from engine.worker.recorded import outlooks_of
+from engine.worker.recorded import recorded_of
 from engine.worker.settings import WorkerSettings
 
 __all__ = ["command", "prospect_lines"]
@@ -41,9 +43,10 @@ def command(
 ) -> int:
     """Say what a budget is expected to bring a campaign, from what the fleet has recorded.
 
-    Spend, clicks, conversions, value and CPA, each with a 95 % interval. Money goes first where it
-    brings most; beyond the traffic that was seen, more money brings nothing more. The exit code is
-    1 where nothing was seen to conclude from.
+    Spend, clicks, conversions, value and CPA, each with a 95 % interval; then the front of the
+    campaign's flight: what more or less money would bring, where it stands, and its waste. Money
+    goes first where it brings most; beyond the traffic that was seen, more money brings nothing
+    more. The exit code is 1 where nothing was seen to conclude from.
 
     Parameters
     ----------
@@ -62,27 +65,30 @@ def command(
     async def work(session: Session) -> int:
         definition = await _definition(session, campaign)
         length = days if days is not None else _left(definition, session.clock.now())
-        outlooks = await outlooks_of(
+        recorded = await recorded_of(
             definition, broker=session.broker, clock=session.clock, settings=settings
         )
         found = expect(
-            outlooks,
+            recorded.outlooks,
             budget_micros=micros,
             days=length,
             value_micros=definition.conversion_value_micros,
         )
         if json:
-            known = [one.prospect for one in outlooks if one.prospect is not None]
+            known = [one.prospect for one in recorded.outlooks if one.prospect is not None]
             as_json(
                 {
                     "campaign": campaign,
                     "currency": definition.currency,
                     "expected": found,
                     "forecasts": [_prospect_json(one) for one in known],
+                    "front": recorded.front,
                 }
             )
         else:
-            _say(definition, found, {one.platform: one.prospect for one in outlooks})
+            _say(definition, found, {one.platform: one.prospect for one in recorded.outlooks})
+            if found.platforms and recorded.front is not None:
+                _say_front(definition, recorded.front)
         return DONE if found.platforms else TOO_THIN
 
     return run(work, nats=nats)
@@ -140,6 +146,45 @@ def _say(
     if found.spend_micros < found.budget_micros:
         most = _money(found.most_spend_micros)
         say(f"  the traffic seen takes {most} {unit}: more money is not expected to bring more")
+
+
+_STEPS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the budget
+
+
+def _say_front(definition: Definition, front: Front) -> None:
+    """Print what the flight brings for parts of its budget, by the campaign's landscapes."""
+    unit, goal = definition.currency, _brings(definition)
+    stands = front.stands
+    say(
+        f"  its flight goes for {_money(stands.spend_micros)} {unit} and "
+        f"{stands.brings:,.1f} {goal} by its end (multiplier {stands.multiplier:.2f}), "
+        f"waste so far {front.waste:.0%}, landscapes known to {front.confidence:.0%}"
+    )
+    spent = [point.spend_micros for point in front.points]
+    brought = [point.brings for point in front.points]
+    for step in _STEPS:
+        budget = step * definition.budget_micros
+        if spent[0] <= budget <= spent[-1]:
+            brings = _between(spent, brought, budget)
+            say(f"  {_money(budget):>14} {unit} in all would bring {brings:,.1f} {goal}")
+    if spent[-1] < max(_STEPS) * definition.budget_micros:
+        most = f"{_money(spent[-1])} {unit}"
+        say(f"  no more than {most} can be spent at what it may bid: {brought[-1]:,.1f} {goal}")
+
+
+def _brings(definition: Definition) -> str:
+    if definition.strategy is Strategy.MAXIMISE_REACH:
+        return "impressions"
+    has_worth = definition.conversion_value_micros or definition.target_cpa_micros
+    return "conversions" if has_worth else "clicks"
+
+
+def _between(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
+    """Return the height of a line through ascending points."""
+    at = bisect.bisect_left(xs, x, lo=1, hi=len(xs) - 1)
+    width = xs[at] - xs[at - 1]
+    part = (x - xs[at - 1]) / width if width > 0 else 1.0
+    return ys[at - 1] + part * (ys[at] - ys[at - 1])
 
 
 def _platform(one: PlatformExpectation) -> str:

@@ -36,7 +36,9 @@ __all__ = [
     "CoreError",
     "Estimate",
     "Forecast",
+    "Front",
     "Ingested",
+    "Point",
     "Round",
     "Window",
     "WindowForecast",
@@ -56,6 +58,23 @@ class Round(msgspec.Struct, frozen=True):
     series: NDArray[np.void]  # SERIES_DECISION_ROWs; those of a decision begin at its `first`
     settled_micros: int
     reserved_micros: int
+
+
+class Point(msgspec.Struct, frozen=True):
+    """What a whole flight would have cost and brought by its end."""
+
+    multiplier: float  # what bids go as
+    spend_micros: float
+    brings: float  # conversions; impressions where the goal is reach, clicks without any worth
+
+
+class Front(msgspec.Struct, frozen=True):
+    """What a campaign's landscapes allow over the rest of its flight, and where it stands."""
+
+    points: tuple[Point, ...]  # ascending: the cheapest way to each result, whatever the budget
+    stands: Point  # where it is going under its present multiplier, within its budget
+    waste: float  # of what was spent, what lies above the cheapest for as much; 0 to 1
+    confidence: float  # how far the landscapes are known, 0 to 1
 
 
 class _Saved(msgspec.Struct, frozen=True):
@@ -194,6 +213,19 @@ class Book:
             samples=found.samples,
             clicks=found.clicks,
             conversions=found.conversions,
+        )
+
+    def pareto(self, campaign: str, at_ms: int) -> Front:
+        """Return a campaign's front of spend and what it brings, as known at a time.
+
+        Raises CoreError where there is no such campaign.
+        """
+        found = self._core.pareto(campaign_key(campaign), at_ms)
+        return Front(
+            points=tuple(Point(*point) for point in found.points),
+            stands=Point(*found.stands),
+            waste=found.waste,
+            confidence=found.confidence,
         )
 
     def verify(self) -> None:

@@ -125,11 +125,12 @@ SERIES_DECISION_ROW = np.dtype(
         ("cvr", "<f8"),
         ("roi_micros", "<f8"),
         ("confidence", "<f8"),
+        ("planned_micros", "<f8"),  # what it is expected to spend until the next round
         ("bound_by", "u1"),  # as the decision's binding, of this bid
         ("condition", "u1"),  # of the market, as domain.decision.Condition
         ("reserved", "V6"),
     ]
-)  # 64 bytes
+)  # 72 bytes
 
 LEDGER_ROW = np.dtype(
     [

@@ -51,7 +51,7 @@ class PlatformBounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     max_bid_micros: int | None = None
     daily_cap_micros: int | None = None
     ad_account: str | None = None  # by the platform's own name: 1234567890, act_123
-    entity: str | None = None  # of that ad account: campaigns/1, adGroups/55, an ad set's id
+    entity: str | None = None  # of that ad account: campaigns/1, adGroups/55, adsets/7
 
 
 class Definition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

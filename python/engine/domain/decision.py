@@ -67,6 +67,7 @@ class PlatformDecision(msgspec.Struct, frozen=True):
     confidence: float  # 0 to 1
     bound_by: Binding = Binding.NONE  # of this platform's bid
     condition: Condition | None = None  # None in records of before there was such a column
+    planned_micros: int | None = None  # what it is expected to spend until the next round
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ from engine.gateway.sender import LeftAloneError, Sender
 from engine.gateway.settings import AccountSettings
 from engine.gateway.shared import SharedBreaker
 from engine.gateway.tally import Tally
+from engine.gateway.traced import Traced
 from engine.gateway.verdict import HOURS, judge
 from engine.messaging.background import beside
 from engine.messaging.changes import Change
@@ -105,6 +106,7 @@ class Runner:
         owner: str,
         interval: float,
         began: Callable[["Runner"], None],
+        traced: Traced | None = None,
     ) -> None:
         self.settings = settings
         self.desk = desk
@@ -144,6 +146,7 @@ class Runner:
             tally=self.tally,
             is_live=settings.live,
             time_out=settings.time_out,
+            traced=traced,
         )
 
     @property

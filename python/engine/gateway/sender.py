@@ -30,6 +30,8 @@ from engine.gateway.desk import Desk
 from engine.gateway.ledger import Ledger
 from engine.gateway.shared import SharedBreaker
 from engine.gateway.tally import Tally
+from engine.gateway.traced import Traced
+from engine.messaging import traces
 from engine.messaging.changes import Change, Intend, Settled
 from engine.platforms.port import Lever, Mutation, Outcome, Platform, Standing, Target
 
@@ -66,6 +68,7 @@ class Sender:
         tally: Tally,
         is_live: bool,
         time_out: float,
+        traced: Traced | None = None,
     ) -> None:
         self._platform = platform
         self._desk = desk
@@ -75,6 +78,7 @@ class Sender:
         self._tally = tally
         self._is_live = is_live
         self._time_out = time_out
+        self._traced = traced or Traced()
         self._ids: dict[tuple[str, str, float], str] = {}  # of changes that failed
 
     async def ask(self, call: Callable[[], Awaitable[_T]]) -> _T:
@@ -112,6 +116,19 @@ class Sender:
     async def send(self, changes: list[Change], *, day: float) -> None:
         """Send changes that the desk has picked. Raises ConflictError: the ad account is lost."""
         changes = [self._named(one) for one in changes]
+        tracing = traces.active()
+        if tracing is None:
+            await self._send(changes, day=day)
+            return
+        about: dict[str, str | int | float] = {
+            "engine.changes": len(changes),
+            "engine.journal": self._ledger.subject,
+        }
+        parents = self._traced.of(changes)
+        with tracing.span("change", kind="client", parents=parents, attributes=about):
+            await self._send(changes, day=day)
+
+    async def _send(self, changes: list[Change], *, day: float) -> None:
         used = self._desk.purse.used
         is_dry_run = not self._is_live
         began = self._clock.monotonic()

@@ -29,6 +29,7 @@ from engine.gateway.directory import Directory
 from engine.gateway.runner import Runner, desk_of
 from engine.gateway.settings import Accounts, AccountSettings
 from engine.gateway.shared import SharedBreaker
+from engine.gateway.traced import Traced
 from engine.messaging.changes import decode_breaker, decode_order
 from engine.messaging.gateway_status import (
     AccountStatus,
@@ -91,6 +92,7 @@ class Gateway:
         self._broken: dict[tuple[str, str], tuple[str, float]] = {}
         self._breakers: dict[tuple[str, str], SharedBreaker] = {}
         self._directory = Directory({})
+        self._traced = Traced()
         self._halted: set[int] = set()
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._not_before: dict[tuple[str, str], float] = {}
@@ -259,6 +261,8 @@ class Gateway:
             return
         if isinstance(record, Decide):
             self._directory.decide(record, message.sequence)
+            if message.trace:
+                self._traced.put(record.partition, message.sequence, message.trace)
 
     def _on_breaker(self, message: Message) -> None:
         try:
@@ -365,6 +369,7 @@ class Gateway:
             owner=self.name,
             interval=self._interval,
             began=lambda _: self._saying.wake(),
+            traced=self._traced,
         )
         self.runners[key] = runner
         self._tasks[key] = group.create_task(self._run(runner, key), name=f"ad account {key}")

@@ -5,13 +5,15 @@ Many engines of this kind decide so. It is here to be compared with, on the same
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.campaign import Definition, Strategy
+from engine.market.landscape import series_of
 from engine.market.market import Market, Sold
 
-__all__ = ["NaiveRule", "worth_of"]
+__all__ = ["NaiveRule", "Played", "play_naive", "worth_of"]
 
 Ints = NDArray[np.int64]
 
@@ -81,3 +83,53 @@ def worth_of(definition: Definition) -> float:
     value = (definition.conversion_value_micros or 0) / (definition.target_roas or 1.0)
     cpa = definition.target_cpa_micros or 0
     return float(min(value, cpa) if value and cpa else value or cpa)
+
+
+class Played(msgspec.Struct, frozen=True):
+    """What the naive rule spent and won, in all, and by the end of each of its rounds."""
+
+    at: tuple[float, ...]  # epoch seconds
+    spend_micros: tuple[int, ...]
+    value_micros: tuple[int, ...]
+    conversions: int
+
+
+def play_naive(
+    definitions: Sequence[Definition],
+    *,
+    seed: int,
+    step_ms: int,
+    day_seconds: float,
+    origin_ms: int,
+    from_ms: int,
+    to_ms: int,
+    interval_ms: int,
+) -> Played:
+    """Let the naive rule play campaigns on a copy of a market: the same seed, steps and luck.
+
+    Deterministic, and only arithmetic: some milliseconds a round for 200 campaigns.
+    """
+    market = Market(seed=seed, step_ms=step_ms, day_seconds=day_seconds, origin_ms=origin_ms)
+    market.add(
+        (series_of(one.id, name, one.currency), one.conversion_value_micros or 0)
+        for one in definitions
+        for name in one.platforms
+    )
+    rule = NaiveRule(definitions, market)
+    step, at_ms = market.step_at(from_ms), from_ms
+    at: list[float] = []
+    spend: list[int] = []
+    value: list[int] = []
+    while at_ms < to_ms:
+        bids, caps = rule.decide(at_ms)
+        for one, bid, cap in zip(market.series, bids.tolist(), caps.tolist(), strict=True):
+            market.offer(one.campaign, one.platform, bid_micros=bid, cap_micros=cap)
+        at_ms = min(at_ms + interval_ms, to_ms)
+        while step < market.step_at(at_ms):
+            step += 1
+            rule.hear(market.step(step))
+        at.append(at_ms / 1000)
+        spend.append(int(market.books.spend_micros.sum()))
+        value.append(int(market.books.value_micros.sum()))
+    won = int(market.books.conversions.sum())
+    return Played(tuple(at), tuple(spend), tuple(value), won)

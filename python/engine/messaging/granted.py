@@ -76,7 +76,7 @@ async def ask(link: Link) -> Granted:
         return Granted()  # no system account: there are no users either
     try:
         found = msgspec.json.decode(delivery.payload, type=_Answer)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BrokerError(f"{USER_INFO}: answer not understood: {error}") from error
     if found.data is None:
         raise BrokerError(f"{USER_INFO}: refused: {found.error}")

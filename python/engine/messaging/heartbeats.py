@@ -43,7 +43,7 @@ def connection_lost(payload: bytes) -> str:
     """Return the connection that an event of the server is about, "" where nobody need be gone."""
     try:
         event = _decoder.decode(payload)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return ""  # another event, or another version's
     return f"{event.server.id}/{event.client.id}" if event.reason in _ENDED else ""
 

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.clock import Clock
 from engine.errors import BrokerError
-from engine.messaging import wire
+from engine.messaging import traces, wire
 from engine.messaging.background import beside
 from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.link import Delivery, Link, RefusedError, UnansweredError
@@ -73,7 +73,7 @@ class JetStreamLog:
     async def store(self, subject: str, payload: bytes, *, expected: int) -> int:
         """Store over sequence `expected`; see `commit.CasLog`."""
         expects = {wire.EXPECTED_SEQUENCE: str(expected)}
-        mark = {wire.WRITER: self._link.writer}
+        mark = traces.mark({wire.WRITER: self._link.writer})
         if self._largest is None or len(payload) <= self._largest():
             answer = await self._link.request(subject, payload, headers=expects | mark)
         else:

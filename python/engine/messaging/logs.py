@@ -10,7 +10,7 @@ from typing import Protocol
 
 from engine.domain.ids import PARTITIONS, is_campaign_id, partition_of
 from engine.errors import BrokerError, ConflictError, FencedError
-from engine.messaging import subjects, wire
+from engine.messaging import subjects, traces, wire
 from engine.messaging.commit import MovedOnError
 from engine.messaging.group import GroupCommit
 from engine.messaging.link import Delivery
@@ -131,7 +131,11 @@ def _on_stored(deliver: Deliver) -> OnStored:
     def stored(sequence: int, delivery: Delivery) -> None:
         deliver(Message(partition_token(delivery.subject), sequence, delivery.payload))
 
-    return stored
+    def stored_traced(sequence: int, delivery: Delivery) -> None:
+        trace = (delivery.headers or {}).get(traces.TRACEPARENT, "")
+        deliver(Message(partition_token(delivery.subject), sequence, delivery.payload, trace))
+
+    return stored if traces.active() is None else stored_traced
 
 
 class LogChain:
@@ -187,7 +191,13 @@ class LogFrames:
     async def publish(self, partition: int, frame: bytes, *, message_id: str) -> None:
         _check_size("a frame", frame, MAX_FRAME)
         subject = subjects.metrics_subject(partition)
-        await self._publisher.publish(subject, frame, {wire.MESSAGE_ID: message_id})
+        headers, tracing = {wire.MESSAGE_ID: message_id}, traces.active()
+        if tracing is None:
+            await self._publisher.publish(subject, frame, headers)
+            return
+        about = {"messaging.destination.name": subject, "messaging.message.id": message_id}
+        with tracing.span("publish samples", kind="producer", attributes=about):
+            await self._publisher.publish(subject, frame, traces.mark(headers))
 
     async def flush(self) -> None:
         await self._publisher.flush()

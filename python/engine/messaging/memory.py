@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from engine.clock import Clock, SystemClock
-from engine.messaging import subjects, wire
+from engine.messaging import subjects, traces, wire
 from engine.messaging.background import beside
 from engine.messaging.commit import MovedOnError, Newest, commit
 from engine.messaging.dead import Letter, dead_letter, letter
@@ -279,7 +279,7 @@ class _MemoryLog:
         return not was_up
 
     async def store(self, subject: str, payload: bytes, *, expected: int) -> int:
-        parts, mark = cut(payload, MAX_RECORD), {wire.WRITER: self.writer}
+        parts, mark = cut(payload, MAX_RECORD), traces.mark({wire.WRITER: self.writer})
         batch = [
             (subject, part, mark | part_header(i, len(parts)), expected if i == 1 else None)
             for i, part in enumerate(parts, 1)

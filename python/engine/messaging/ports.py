@@ -32,6 +32,7 @@ class Message(NamedTuple):
     partition: int
     sequence: int
     payload: bytes
+    trace: str = ""  # the header of the span it was stored in; "" where nothing is traced
 
 
 Deliver = Callable[[Message], None]

@@ -64,6 +64,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     # empty in records of before there were such columns
     bound_by: list[int] = []
     condition: list[int] = []
+    planned_micros: list[int] = []
 
 
 class Decide(msgspec.Struct, frozen=True, tag="decide", kw_only=True):
@@ -267,4 +268,5 @@ def _platform(record: Decide, row: int) -> PlatformDecision:
         confidence=columns.confidence[row],
         bound_by=Binding(columns.bound_by[row]) if columns.bound_by else Binding.NONE,
         condition=Condition(columns.condition[row]) if columns.condition else None,
+        planned_micros=columns.planned_micros[row] if columns.planned_micros else None,
     )

@@ -101,7 +101,7 @@ class LogSnapshots:
     async def _whole(self, encoded: bytes) -> bytes | None:
         try:
             manifest = _decoder.decode(encoded)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         chunks = await asyncio.gather(*map(self._log.get_sequence, manifest.chunks))
         payload = manifest.inline + b"".join(chunk.payload for chunk in chunks if chunk is not None)

@@ -231,7 +231,7 @@ def puback(delivery: Delivery) -> PubAck:
     """Return the answer to a publish. Raises UnansweredError where it is none."""
     try:
         return _puback_decoder.decode(delivery.payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnansweredError(f"not an acknowledgement: {delivery.payload[:80]!r}") from error
 
 
@@ -247,7 +247,7 @@ def answer(what: str, delivery: Delivery, wanted: type[_Answer]) -> _Answer:
         error = _refusal_decoder.decode(delivery.payload).error
         if error is None:
             return msgspec.json.decode(delivery.payload, type=wanted)
-    except msgspec.MsgspecError as failure:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as failure:
         raise BrokerError(f"{what}: answer not understood: {failure}") from failure
     if is_transient(error):
         raise UnansweredError(f"{what}: {error.description} ({error.err_code})")

@@ -61,6 +61,7 @@ def _workers(board: Board) -> Iterable[Metric]:
         "round_seconds": {(name,): beat.round_ms / 1000 for name, beat in alive.items()},
         "late_rounds": {(name,): float(beat.late_rounds) for name, beat in alive.items()},
         "skipped_rounds": {(name,): float(beat.skipped_rounds) for name, beat in alive.items()},
+        "shed_rounds": {(name,): float(beat.shed_rounds) for name, beat in alive.items()},
         "shed_share": {(name,): beat.shed_share for name, beat in alive.items()},
     }
     texts = {
@@ -68,7 +69,8 @@ def _workers(board: Board) -> Iterable[Metric]:
         "lag_frames": "Frames stored and not counted in yet.",
         "round_seconds": "How long the newest round took, due time to commit.",
         "late_rounds": "Rounds later than the interval since the worker's start.",
-        "skipped_rounds": "Rounds left out since the worker's start.",
+        "skipped_rounds": "Rounds left out since the worker's start, one before them being late.",
+        "shed_rounds": "Rounds left out since the worker's start for those with more at stake.",
         "shed_share": "Share of the work of all rounds that is left out now, 0 to 0.875.",
     }
     for field, text in texts.items():

@@ -39,6 +39,8 @@ class Measured(Protocol):
     def is_live(self) -> bool: ...
     @property
     def lag_frames(self) -> int: ...
+    @property
+    def shed_share(self) -> float: ...
     def held(self) -> list[int]: ...
 
 
@@ -71,6 +73,11 @@ def worker_families(worker: Measured, *, bounds_ms: Sequence[float]) -> Iterable
         "engine_worker_shed_rounds",
         "Rounds left out for those with more at stake.",
         tally.shed_rounds,
+    )
+    yield gauge(
+        "engine_worker_shed_share",
+        "Share of the work of all rounds that is left out now, 0 to 0.875.",
+        worker.shed_share,
     )
     yield counter("engine_worker_decisions", "Campaigns decided.", tally.decisions)
     yield counter("engine_worker_samples", "Samples counted in.", tally.samples)

@@ -31,7 +31,7 @@ class Target(msgspec.Struct, frozen=True, order=True):
     """What is steered on a platform: an entity of an ad account, by the platform's own names."""
 
     ad_account: str  # google: customer id, digits; meta: act_<digits>; tiktok: advertiser id
-    entity: str  # google: campaigns/1, adGroups/2 …; meta: adset or campaign id; tiktok: adgroup id
+    entity: str  # google: campaigns/1, adGroups/2 …; meta: adsets/3; tiktok: adgroups/4
 
 
 class Lever(Enum):

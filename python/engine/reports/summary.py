@@ -10,7 +10,7 @@ from engine.reports.chain import ChainAudit
 from engine.reports.plan import planned_micros
 from engine.reports.spending import SeriesTotals
 
-__all__ = ["CampaignTotals", "Summary", "summarise", "totals_by_campaign"]
+__all__ = ["CampaignTotals", "NaiveTotals", "Summary", "summarise", "totals_by_campaign"]
 
 
 class CampaignTotals(msgspec.Struct):
@@ -20,6 +20,18 @@ class CampaignTotals(msgspec.Struct):
     clicks: int = 0
     milliconversions: int = 0
     spend_micros: int = 0
+
+
+class NaiveTotals(msgspec.Struct, frozen=True):
+    """What the rule "all to the highest CVR/CPC, at a fixed bid" came to, on the same market."""
+
+    spend_micros: int
+    value_micros: int
+    conversions: int
+
+    @property
+    def roas(self) -> float | None:
+        return self.value_micros / self.spend_micros if self.spend_micros else None
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +67,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     decisions_per_s: float | None
     samples_per_s: float | None
     findings: tuple[str, ...] = ()
+    naive: "NaiveTotals | None" = None  # the naive rule on the same market and seed
 
     @property
     def is_sound(self) -> bool:
@@ -97,11 +110,13 @@ def summarise(
     workers: int,
     seed: int,
     duration_s: float,
+    tolerance: float = 0.0,
 ) -> Summary:
     """Return the summary of a run as it stands at a time in epoch seconds.
 
     A campaign is overspent where its samples, or its settled spend in the chain, pass its budget:
-    samples are kept for hours only, the chain for days.
+    samples are kept for hours only, the chain for days. `tolerance`: by more than such a part of
+    it, where platforms hear of a cap too late to stop at it.
     """
     currencies = {one.currency for one in definitions}
     mixed = len(currencies) > 1
@@ -113,7 +128,8 @@ def summarise(
     plan = sum(planned_micros(one, at) for one in definitions)
     settled = sum(settled_micros.get(one.id, 0) for one in definitions)
     overspent = sum(
-        max(totals[one.id].spend_micros, settled_micros.get(one.id, 0)) > one.budget_micros
+        max(totals[one.id].spend_micros, settled_micros.get(one.id, 0))
+        > one.budget_micros * (1.0 + tolerance)
         for one in definitions
     )
     return Summary(

@@ -97,6 +97,8 @@ class HttpSandbox(abc.ABC):
             response = do()
         except Refused as refused:
             return refused.response
+        except (KeyError, ValueError, TypeError):  # a question without what belongs to it
+            return Response(status=400, body=b"{}")
         match fault.trouble if fault is not None else None:
             case Trouble.GARBLED:
                 return Response(body=_GARBAGE)

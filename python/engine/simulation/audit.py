@@ -29,8 +29,9 @@ async def audit(
     workers: int,
     duration_s: float,
     interval_ms: int | None = None,
+    tolerance: float = 0.0,
 ) -> Summary:
-    """Return the summary of everything the broker holds."""
+    """Return the summary of everything the broker holds. `tolerance`: see `summarise`."""
     at = clock.now()
     definitions = await _definitions(broker.campaigns)
     chains = _ChainReader(ChainAudit(interval_ms=interval_ms))
@@ -49,6 +50,7 @@ async def audit(
         workers=workers,
         seed=seed,
         duration_s=duration_s,
+        tolerance=tolerance,
     )
 
 

@@ -16,6 +16,7 @@ from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.permissions import Role
 from engine.wiring.read_only import refuse_if_read_only
 from engine.wiring.settings import load
+from engine.wiring.traces import traced
 
 __all__ = ["DEFAULT_NATS", "open_broker"]
 
@@ -74,17 +75,21 @@ async def open_broker(
                 if not scope.expired():
                     scope.reschedule(asyncio.get_running_loop().time())
 
-            async with connect(
-                url,
-                name=name,
-                clock=clock,
-                replicas=replicas,
-                provision=provision,
-                closed=closed,
-                credentials=credentials,
-                role=role,
-                patience=patience,
-            ) as broker:
+            service = "engine" if role is None else f"engine-{role.value}"
+            async with (
+                traced(service, name=name),
+                connect(
+                    url,
+                    name=name,
+                    clock=clock,
+                    replicas=replicas,
+                    provision=provision,
+                    closed=closed,
+                    credentials=credentials,
+                    role=role,
+                    patience=patience,
+                ) as broker,
+            ):
                 yield broker
     except TimeoutError:
         if not reasons:

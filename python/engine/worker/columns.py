@@ -55,6 +55,7 @@ def columns_of(decided: Round, names: Names) -> tuple[list[str], Columns]:
         confidence=series["confidence"].tolist(),
         bound_by=series["bound_by"].tolist(),
         condition=series["condition"].tolist(),
+        planned_micros=np.rint(series["planned_micros"]).astype(np.int64).tolist(),
     )
 
 

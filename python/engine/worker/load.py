@@ -135,6 +135,8 @@ class Load:
         is_late = self._is_late or LAG_FRAMES < lag > self._lag
         is_good = not (is_late or self._is_slow)
         self._lag, self._is_late, self._is_slow = lag, False, False
+        if not self._parts:  # all are with others by now: nothing is known of the next ones
+            return
         if self._settling:
             self._settling -= 1
             return

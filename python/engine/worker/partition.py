@@ -18,6 +18,7 @@ from engine.clock import Clock
 from engine.core.book import Book, Round
 from engine.domain.ids import PARTITIONS
 from engine.errors import FencedError
+from engine.messaging import traces
 from engine.messaging.background import beside
 from engine.messaging.ports import Broker, Message
 from engine.messaging.records import Decide, Keep, Record, Release, Take, encode
@@ -254,7 +255,25 @@ class Partition:
             if inbox.entries and not self._state.is_open
             else inbox.take_frames(most=self._portion.most)
         )
-        taken = waiting - len(inbox)
+        taken, tracing = waiting - len(inbox), traces.active()
+        if tracing is None:
+            decided = await self._commit(frames, taken, at_ms)
+        else:
+            about = {"engine.partition": self.number, "engine.frames": len(frames)}
+            parents = [frame.trace for frame in frames if frame.trace]
+            with tracing.span("round", kind="consumer", parents=parents, attributes=about):
+                decided = await self._commit(frames, taken, at_ms)
+        self._tally.round_took(self._clock.now() * 1000 - at_ms)
+        self._tell_if_late()
+        self._tell_load(decided)
+        state = self._state
+        spent = used_up(decided.decisions, state.names)
+        self._chores.change(self._lifecycle.due(state.entries, at=at_ms / 1000, spent=spent))
+        self._tell_of_rows()
+        await self._snapshot_if_due()
+
+    async def _commit(self, frames: list[Message], taken: int, at_ms: int) -> Round:
+        """Count the frames, decide, and append the record."""
         size = sum(len(frame.payload) for frame in frames)
         state, before = self._state, self._state.rows
         decided, payload = await self._work(size, self._decide, frames, at_ms)
@@ -269,13 +288,7 @@ class Partition:
         self._tally.samples += rows.samples - before.samples
         self._tally.rows_unknown += rows.unknown - before.unknown
         self._tally.rows_refused += rows.refused - before.refused
-        self._tally.round_took(self._clock.now() * 1000 - at_ms)
-        self._tell_if_late()
-        self._tell_load(decided)
-        spent = used_up(decided.decisions, state.names)
-        self._chores.change(self._lifecycle.due(state.entries, at=at_ms / 1000, spent=spent))
-        self._tell_of_rows()
-        await self._snapshot_if_due()
+        return decided
 
     def _check_size(self, payload: bytes, taken: int) -> None:
         size, limit = len(payload), self._broker.chain.largest

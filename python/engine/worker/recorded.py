@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.backtest.expectation import Outlook
 from engine.clock import Clock
-from engine.core.book import Book
+from engine.core.book import Book, Front
 from engine.core.frames import decode_frame, spend_micros
 from engine.domain.campaign import Definition
 from engine.domain.ids import partition_of, series_key
@@ -22,7 +22,7 @@ from engine.worker.intake import Intake
 from engine.worker.settings import WorkerSettings
 from engine.worker.state import State
 
-__all__ = ["outlooks_of"]
+__all__ = ["Recorded", "recorded_of"]
 
 Ints = NDArray[np.int64]
 
@@ -39,10 +39,17 @@ class _Samples(NamedTuple):
     spend_micros: Ints
 
 
-async def outlooks_of(
+class Recorded(NamedTuple):
+    """What is known of a campaign."""
+
+    outlooks: list[Outlook]  # by platform
+    front: Front | None  # None before a worker has decided for it
+
+
+async def recorded_of(
     definition: Definition, *, broker: Broker, clock: Clock, settings: WorkerSettings
-) -> list[Outlook]:
-    """Return what is known of each platform of a campaign.
+) -> Recorded:
+    """Return what is known of each platform of a campaign, and what its landscapes allow.
 
     Raises MalformedMessageError where the chain cannot be read, BrokerError where the broker stays
     away.
@@ -53,7 +60,7 @@ async def outlooks_of(
     kept = await _samples(partition, definition, broker=broker, now_ms=round(clock.now() * 1000))
     is_known = definition.id in state.entries
     platforms = definition.platforms
-    return [
+    outlooks = [
         _outlook(
             platform,
             kept[platform],
@@ -63,6 +70,7 @@ async def outlooks_of(
         )
         for platform in platforms
     ]
+    return Recorded(outlooks, state.book.pareto(definition.id, at_ms) if is_known else None)
 
 
 async def _state(

@@ -125,6 +125,11 @@ class Worker:
         """Return how many frames are stored and not counted in yet, over all partitions held."""
         return sum(one.intake.lag for one in self._partitions.values())
 
+    @property
+    def shed_share(self) -> float:
+        """Return how much of the work of all rounds is left out now, 0 where there is time."""
+        return self._load.share
+
     def held(self) -> list[int]:
         """Return the partitions that this worker owns, ascending."""
         return sorted(number for number, p in self._partitions.items() if p.is_owned)

@@ -403,8 +403,10 @@ impl Book {
                 ingested.accepted += 1;
                 series.account.settle(new, None, unit_micros, true);
                 series.account.count(counts, (0, 0));
+                // First those that left: all that stay, and the new one, are within a window's reach
+                // of each other, which the order of ticks that wrap needs.
+                series.keep_receipts(self.windows.len(slot).saturating_sub(1));
                 series.receipts.add(new);
-                series.forget_receipts_before(self.windows.oldest_tick(slot));
             }
             Pushed::Replaced { before } => {
                 ingested.replaced += 1;
@@ -506,9 +508,9 @@ impl Series {
         }
     }
 
-    /// Lets go of the receipts whose samples have left the window.
-    pub(crate) fn forget_receipts_before(&mut self, oldest_tick: Option<u32>) {
-        while let Some(gone) = self.receipts.leave(oldest_tick) {
+    /// Lets go of the oldest receipts, those whose samples have left the window.
+    pub(crate) fn keep_receipts(&mut self, most: usize) {
+        while let Some(gone) = self.receipts.leave(most) {
             self.account.pass(gone, self.unit_micros);
         }
     }

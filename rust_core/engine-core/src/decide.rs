@@ -87,6 +87,7 @@ pub fn decide(
             fallback: wanted_bid(definition, outlook, 1.0, 0.0, Standing::Thin, true),
         };
         (offer.bid_micros, offer.bound_by) = guarded_bid(definition, index, &facts, wanted);
+        offer.planned_micros = finite(Some(outlook.planned)).unwrap_or(0.0).max(0.0);
     }
     let money = if is_stale {
         Binding::None
@@ -146,9 +147,12 @@ fn standing(definition: &Definition, offer: &Offer, outlook: &Outlook) -> Standi
     }
 }
 
+fn finite(forecast: Option<f64>) -> Option<f64> {
+    forecast.filter(|found| found.is_finite())
+}
+
 fn offers(definition: &Definition, outlooks: &[Outlook]) -> Vec<Offer> {
     let (_, value) = worth_of(definition);
-    let finite = |forecast: Option<f64>| forecast.filter(|found| found.is_finite());
     outlooks
         .iter()
         .map(|outlook| {
@@ -167,6 +171,7 @@ fn offers(definition: &Definition, outlooks: &[Outlook]) -> Vec<Offer> {
                 confidence: finite(Some(outlook.confidence))
                     .unwrap_or(0.0)
                     .clamp(0.0, 1.0),
+                planned_micros: 0.0,
                 bound_by: Binding::None,
             }
         })

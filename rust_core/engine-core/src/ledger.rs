@@ -112,14 +112,13 @@ impl Receipts {
         self.receipts.insert(self.index(receipt.tick), receipt);
     }
 
-    /// Takes out the oldest receipt where its sample has left the window, which now begins at
-    /// `oldest_tick` (`None`: is empty).
-    pub fn leave(&mut self, oldest_tick: Option<u32>) -> Option<Receipt> {
-        let first = self.receipts.front()?;
-        if Some(first.tick) == oldest_tick {
-            return None;
+    /// Takes out the oldest receipt where there are more than `most`.
+    pub fn leave(&mut self, most: usize) -> Option<Receipt> {
+        if self.receipts.len() > most {
+            self.receipts.pop_front()
+        } else {
+            None
         }
-        self.receipts.pop_front()
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {

@@ -26,7 +26,7 @@ use std::ops::Range;
 /// Bytes of a campaign's decision.
 pub const DECISION_BYTES: usize = 48;
 /// Bytes of a series' part of it.
-pub const SERIES_DECISION_BYTES: usize = 64;
+pub const SERIES_DECISION_BYTES: usize = 72;
 
 /// A round after a pause plans for at most so many missed ones.
 const MOST_ROUNDS: f64 = 30.0;
@@ -262,11 +262,11 @@ impl Book {
                 self.windows.clear(slot);
                 is_emptied = true;
             }
-            let oldest = self.windows.oldest_tick(slot);
+            let held = self.windows.len(slot);
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
-            series.forget_receipts_before(oldest);
+            series.keep_receipts(held);
             is_changed.push(series.is_heard || is_emptied);
             is_heard |= std::mem::take(&mut series.is_heard);
             let settled = series.account.settled;
@@ -485,8 +485,10 @@ impl Book {
                 out.f64(f64::NAN); // nothing is forecast for it
             }
             out.f64(0.0);
+            out.f64(0.0);
             out.u8(Binding::Dropped as u8);
-            out.put(&[0; 7]);
+            out.u8(Condition::Thin as u8);
+            out.put(&[0; 6]);
         }
     }
 
@@ -500,6 +502,7 @@ impl Book {
             out.f64(offer.cvr);
             out.f64(offer.roi_micros);
             out.f64(offer.confidence);
+            out.f64(offer.planned_micros);
             out.u8(offer.bound_by as u8);
             out.u8(series.map_or(Condition::Thin, Series::condition) as u8);
             out.put(&[0; 6]);
@@ -527,7 +530,7 @@ fn best_index(verdict: &Verdict) -> i16 {
 
 #[allow(clippy::cast_precision_loss)]
 fn is_beyond_resolution(before: i64, now: i64) -> bool {
-    (now - before).unsigned_abs() as f64 > RESOLUTION * before as f64
+    now.abs_diff(before) as f64 > RESOLUTION * before as f64
 }
 
 fn write_decision(

@@ -27,6 +27,7 @@ use crate::worth::Delays;
 const MAGIC: u64 = u64::from_le_bytes(*b"CEBOOK\0\0");
 const VERSION: u32 = 4;
 const HEADER_BYTES: usize = 20;
+const LENGTH_AT: std::ops::Range<usize> = 12..20;
 const CHECKSUM_BYTES: usize = 8;
 
 impl Book {
@@ -39,15 +40,26 @@ impl Book {
     /// Returns the whole state, checksummed.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut state = Writer::default();
-        self.write(&mut state);
-        let mut out = Writer::with_capacity(state.bytes.len() + HEADER_BYTES + CHECKSUM_BYTES);
+        let mut out = Writer::with_capacity(self.snapshot_room());
         out.u64(MAGIC);
         out.u32(VERSION);
-        out.u64(state.bytes.len() as u64);
-        out.put(&state.bytes);
+        out.u64(0);
+        self.write(&mut out);
+        let length = (out.bytes.len() - HEADER_BYTES) as u64;
+        if let Some(place) = out.bytes.get_mut(LENGTH_AT) {
+            place.copy_from_slice(&length.to_le_bytes());
+        }
         out.u64(checksum(&out.bytes));
         out.bytes
+    }
+
+    /// Returns about how many bytes a snapshot will have: memory that is moved while it grows costs
+    /// as much as what is written into it.
+    fn snapshot_room(&self) -> usize {
+        let samples: usize = (0..self.series.len())
+            .map(|slot| self.windows.len(slot))
+            .sum();
+        4096 + 512 * (self.campaigns.len() + self.slots.len()) + 30 * samples
     }
 
     /// Returns the book that a snapshot was taken of.
@@ -326,7 +338,10 @@ impl Book {
             trail: Trail::read(reader)?,
             settled_before: Micros(reader.i64()?),
             recent_spend: reader.f64().filter(|spend| (0.0..=2e18).contains(spend))?,
-            told: (reader.i64()?, Micros(reader.i64()?)),
+            told: (
+                reader.i64().filter(|&bid| bid >= 0)?,
+                Micros(reader.i64().filter(|&cap| cap >= 0)?),
+            ),
             watch: Watch::read(reader)?,
             foresight: match reader.u8()? {
                 0 => None,

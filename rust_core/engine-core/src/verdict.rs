@@ -160,6 +160,8 @@ pub struct Offer {
     pub cvr: f64,
     pub roi_micros: f64,
     pub confidence: f64,
+    /// What it is expected to spend until the next round; 0 without a bid.
+    pub planned_micros: f64,
     pub bound_by: Binding,
 }
 

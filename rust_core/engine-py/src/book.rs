@@ -4,6 +4,7 @@ use crate::errors::refused;
 use crate::forecast::Forecast;
 use crate::input::Input;
 use engine_core::book as core;
+use engine_core::front as core_front;
 use engine_core::money::Micros;
 use engine_core::round as core_round;
 use pyo3::prelude::*;
@@ -34,6 +35,15 @@ impl Ingested {
             if self.is_duplicate { "True" } else { "False" },
         )
     }
+}
+
+/// What a campaign's landscapes allow, and where it stands. Points: multiplier, micros, conversions.
+#[pyclass(frozen, get_all, module = "engine._core")]
+pub(crate) struct Front {
+    points: Vec<(f64, f64, f64)>,
+    stands: (f64, f64, f64),
+    waste: f64,
+    confidence: f64,
 }
 
 /// The decisions of one round.
@@ -155,6 +165,20 @@ impl Book {
             .with(py, |book| book.forecast(series, at_ms))
             .map_err(refused)?;
         Ok(Forecast::new(&forecast, self.tick_ms))
+    }
+
+    fn pareto(&self, py: Python<'_>, campaign: u64, at_ms: i64) -> PyResult<Front> {
+        let front = self
+            .with(py, |book| book.pareto(campaign, at_ms))
+            .map_err(refused)?;
+        let point =
+            |point: &core_front::Point| (point.multiplier, point.spend_micros, point.brings);
+        Ok(Front {
+            points: front.points.iter().map(point).collect(),
+            stands: point(&front.stands),
+            waste: front.waste,
+            confidence: front.confidence,
+        })
     }
 
     fn verify(&self, py: Python<'_>) -> PyResult<()> {

@@ -33,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<forecast::Estimate>()?;
     module.add_class::<forecast::Forecast>()?;
     module.add_class::<forecast::WindowForecast>()?;
+    module.add_class::<book::Front>()?;
     module.add_class::<book::Ingested>()?;
     module.add_class::<book::Round>()?;
     module.add_class::<book::Book>()?;

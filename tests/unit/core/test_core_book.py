@@ -106,6 +106,31 @@ def test_reports_become_forecasts_and_the_best_platform_has_the_highest_roi() ->
     assert (forecast.samples, forecast.clicks) == (20, 2000)
 
 
+def test_a_front_says_what_a_flight_allows_and_where_the_campaign_stands() -> None:
+    budget = 10_000_000_000
+    book = book_of(campaign(budget_micros=budget))
+    for number in range(20):
+        at = START + 2 * number
+        rows = [
+            report("spring-shoes", "google", at=at, clicks=100, spend_micros=60_000_000),
+            report("spring-shoes", "meta", at=at, clicks=100, spend_micros=30_000_000),
+        ]
+        book.ingest(frame(25, rows, sequence=number))
+        decision = book.decide(START_MS + 2_000 * (number + 1))
+    front = book.pareto("spring-shoes", START_MS + 40_000)
+    spend = [point.spend_micros for point in front.points]
+    brings = [point.brings for point in front.points]
+    assert spend == sorted(spend)
+    assert brings == sorted(brings)
+    assert front.stands.multiplier == pytest.approx(decision.decisions["pacing_multiplier"][0])
+    assert 1_800_000_000 <= front.stands.spend_micros <= budget
+    assert 0 <= front.waste <= 1
+    assert front.confidence > 0.5
+    assert (decision.series["planned_micros"] > 0).any(), "the allocation is told"
+    with pytest.raises(CoreError, match="campaign"):
+        book.pareto("nobody", START_MS)
+
+
 def test_where_every_platform_loses_money_only_the_best_is_probed_with_caution() -> None:
     book = book_of(campaign(budget_micros=100_000_000_000))
     for number in range(40):

@@ -17,7 +17,7 @@ from engine.domain.decision import Action, Binding, Condition
         (rows.SERIES_ROW, 40),
         (rows.ACCOUNT_ROW, 48),
         (rows.DECISION_ROW, 48),
-        (rows.SERIES_DECISION_ROW, 64),
+        (rows.SERIES_DECISION_ROW, 72),
         (rows.LEDGER_ROW, 24),
     ],
 )

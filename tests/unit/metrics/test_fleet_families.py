@@ -43,7 +43,16 @@ async def page(broker: MemoryBroker, *frames: bytes) -> dict[tuple[str, ...], fl
     exporter = Exporter(broker=broker, clock=SystemClock())
     running = asyncio.create_task(exporter.run())
     await wait_until(lambda: exporter.is_ready)
-    beat = Heartbeat(worker="w1", version="1", started_at=NOW, at=NOW, partitions=[P], lag_frames=4)
+    beat = Heartbeat(
+        worker="w1",
+        version="1",
+        started_at=NOW,
+        at=NOW,
+        partitions=[P],
+        lag_frames=4,
+        shed_rounds=9,
+        shed_share=0.25,
+    )
     await broker.heartbeats.beat("w1", encode(beat))
     for n, payload in enumerate(frames):
         await broker.frames.publish(P, payload, message_id=f"{n}")
@@ -112,6 +121,8 @@ async def test_partitions_without_owner_count_where_something_could_bid(
     assert found["engine_fleet_partitions_owned",] == 1
     assert found["engine_fleet_partitions_unowned",] == 2
     assert found["engine_fleet_worker_lag_frames", "w1"] == 4
+    assert found["engine_fleet_worker_shed_rounds", "w1"] == 9
+    assert found["engine_fleet_worker_shed_share", "w1"] == 0.25
     assert found["engine_fleet_campaigns", "stopped"] == 1
 
 

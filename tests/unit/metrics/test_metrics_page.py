@@ -61,6 +61,7 @@ class Worker:
     is_ready = True
     is_live = True
     lag_frames = 3
+    shed_share = 0.375
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -80,6 +81,14 @@ def test_rounds_are_counted_into_buckets_by_how_long_they_took() -> None:
     assert (counts["0.001"], counts["0.002"], counts["0.005"]) == (3.0, 3.0, 4.0)
     assert (counts["30"], counts["+Inf"]) == (4.0, 5.0)
     assert counts["engine_worker_round_seconds_sum"] == pytest.approx(40.0045)
+
+
+def test_a_worker_tells_how_much_it_leaves_out() -> None:
+    worker = Worker()
+    worker.tally.shed_rounds = 7
+    found = {one.name: one for one in worker_families(worker, bounds_ms=ROUND_BOUNDS_MS)}
+    assert found["engine_worker_shed_share"].samples[0].value == 0.375
+    assert found["engine_worker_shed_rounds"].samples[0].value == 7
 
 
 def test_a_process_tells_what_it_was_built_from_and_what_it_uses() -> None:

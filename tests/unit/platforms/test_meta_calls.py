@@ -161,6 +161,13 @@ async def test_of_two_values_for_one_lever_the_later_is_sent(here: UnderTest) ->
     )
     assert [outcome.result for outcome in outcomes] == [Result.APPLIED] * 2
     assert [move.value for move in here.books.moves] == [1_300_000]
+    uneven = await here.platform.apply(
+        [
+            mutation(here.bid, Lever.BID, 1_100_000, name="first"),
+            mutation(here.bid, Lever.BID, 1_300_001, name="second"),
+        ]
+    )
+    assert [outcome.result for outcome in uneven] == [Result.REJECTED] * 2
 
 
 async def test_a_campaigns_budget_is_moved_as_the_campaigns(here: UnderTest) -> None:

@@ -13,8 +13,12 @@ import pytest
 from engine.errors import PlatformCredentialsError
 from engine.platforms.credentials import read_credentials
 from engine.platforms.google import access, standing
+from engine.platforms.meta import access as meta_access
+from engine.platforms.meta import errors as meta_errors
 from engine.platforms.port import Lever, Result, Target
 from engine.platforms.registry import GROUP, make_platform, platform_names
+from engine.platforms.tiktok import access as tiktok_access
+from engine.sandbox.stand import AD_ACCOUNTS
 from support.clock import ManualClock
 from support.platforms import mutation
 
@@ -111,3 +115,30 @@ def test_the_pages_credentials_are_read(tmp_path: Path) -> None:
     own = read_credentials("google", file=file, ad_account="1234567890")
     assert own.text("refresh_token") == "other_refresh_token"
     assert make_platform("google", own, clock=ManualClock()).name == "google"
+
+
+def test_the_page_names_every_field_and_level_of_meta_and_tiktok() -> None:
+    fields = set(re.findall(r"`([a-z_]+)`", TEXT))
+    assert {*meta_access._FIELDS, *tiktok_access._FIELDS} <= fields
+    for level, points in meta_access.ACCESS_LEVELS.items():
+        changes = 24 * points // meta_access.POINTS_A_CHANGE
+        assert re.search(rf"`{level}`.*\| {points:,} \| {changes:,} \|", TEXT), level
+    for level, limit in tiktok_access.ACCESS_LEVELS.items():
+        assert re.search(rf"`{level}`.*\| {limit.per_second} \| {limit.per_day:,} \|", TEXT), level
+
+
+def test_the_page_names_metas_codes_by_what_they_mean() -> None:
+    for kind, word in (
+        (meta_errors.Kind.THROTTLED, "throttled"),
+        (meta_errors.Kind.UNAVAILABLE, "unavailable"),
+        (meta_errors.Kind.CREDENTIALS, "credentials"),
+    ):
+        codes = [code for code, found in meta_errors._BY_CODE.items() if found is kind]
+        [line] = [
+            each for each in TEXT.splitlines() if re.match(rf"\| {codes[0]}\b.*\| {word} \|", each)
+        ]
+        assert {str(code) for code in codes} <= set(re.findall(r"\d+", line))
+
+
+def test_the_page_names_the_sandboxes_ad_accounts() -> None:
+    assert all(f"{account}" in TEXT for account in AD_ACCOUNTS.values())

@@ -126,6 +126,7 @@ def test_the_engine_takes_part_in_every_track(
     write_folder(tmp_path, rounds=rounds)
     monkeypatch.chdir(tmp_path)
     words = [".", "an_new", *history, "--seeds", "1", "--policies", "engine", "--json"]
+    words.append("--without-d")
     assert main(words) == 0  # two processes
     results = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert results["policy"] == "engine"

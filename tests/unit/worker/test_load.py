@@ -124,6 +124,7 @@ async def test_under_overload_those_with_most_at_stake_are_decided_every_time(si
             status["shed_share"],
         )
         assert beats[-1].shed_rounds > 0
+        assert site.worker.shed_share >= beats[-1].shed_share - 0.001 > 0
         said = [line for line in spoken if line["event"] == "overloaded"]
         assert said
         assert said[-1]["partitions_decided_less_often"] > 0
@@ -248,3 +249,19 @@ def test_what_was_tried_again_too_early_is_tried_again_later() -> None:
         before = load.share
     waits = [after - before for before, after in pairwise(eased)]
     assert waits[0] < waits[1] < waits[2]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_worker_that_has_lost_all_its_partitions_looks_at_the_next_ones_anew(late: bool) -> None:
+    load = Load(worker="w1", interval=INTERVAL)
+    told = Told(campaigns=4, settled_micros=0, planned_micros=1.0, late=True, slow=True, lag=0)
+    for now in range(LATE_REVIEWS + 2):
+        for partition in range(4):
+            load.tell(partition, told, now=float(now))
+    assert load.is_overloaded
+    for partition in range(4):
+        load.forget(partition)
+    for now in range(100, 100 + 2 * (GOOD_REVIEWS + SETTLING_REVIEWS + LATE_REVIEWS)):
+        load.tell(9, told._replace(late=late, slow=late), now=float(now))
+        load.forget(9)
+    assert load.every(9) == 1

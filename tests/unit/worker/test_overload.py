@@ -18,7 +18,7 @@ from support.definitions import START, campaign, frame, names_in, report
 from support.processes import Auditor
 
 P = 25
-LIMIT = 4_500
+LIMIT = 4_800
 
 
 class One:

@@ -43,7 +43,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         who = "".join(f"{part}: " for part in (self.campaign, self.field) if part)
-        return f"{place}: {who}wanted {self.wanted}, found {self.found}"
+        return _printable(f"{place}: {who}wanted {self.wanted}, found {self.found}")
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -74,6 +74,13 @@ def shown(value: object) -> str:
         case dict():
             return "a mapping"
     return _short(str(value))
+
+
+def _printable(text: str) -> str:
+    """Return a text with what would disturb a line escaped: names are whatever a file says."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _short(text: str) -> str:

@@ -183,6 +183,7 @@ pub struct Told {
     pub cpc: f64,
     pub cvr: f64,
     pub roi: f64,
+    pub planned: f64,
     pub bound_by: u8,
 }
 
@@ -201,7 +202,8 @@ pub fn read(round: &Round) -> Vec<Decided> {
             cpc: f64::from_le_bytes(eight(row, 24)),
             cvr: f64::from_le_bytes(eight(row, 32)),
             roi: f64::from_le_bytes(eight(row, 40)),
-            bound_by: row[56],
+            planned: f64::from_le_bytes(eight(row, 56)),
+            bound_by: row[64],
         })
         .collect();
     let rows = round.decisions.chunks_exact(DECISION_BYTES);
