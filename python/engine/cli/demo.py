@@ -54,7 +54,7 @@ _SILENT_SECONDS = 2.0
 _PUBLISHED_A_SECOND = 500.0  # about, each written to disk before the next
 _GRACE_SECONDS = 10.0
 _TOLERANCE = 0.02  # of a budget: by more a gateway pauses what spends it (docs/gateway.md)
-_STOP_SECONDS = 1.0  # until a pause is in force: much of a flight of seconds, nothing of one of days
+_STOP_SECONDS = 1.0  # until a pause is in force: much of a flight of seconds
 _ENDLESS_SECONDS = 1200.0  # how long flights are where the demo has no end
 _BEGINS_AT = 8.0 / 24.0  # the market's day begins at eight in the morning
 
@@ -313,7 +313,7 @@ class Demo:
         self._say(f"dashboard at {self._dashboard}")
 
     def _tolerance(self, seconds: float) -> float:
-        """Return by what part of its budget a campaign may overspend that is not steered directly."""
+        """Return by what part of its budget a campaign may overspend behind a gateway."""
         if not self._settings.platforms:
             return 0.0
         return _TOLERANCE + _STOP_SECONDS / max(seconds, 1.0)
