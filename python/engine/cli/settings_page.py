@@ -55,6 +55,7 @@ class _Page(typing.NamedTuple):
 def settings_page() -> str:
     """Return the reference of all settings, in Markdown."""
     from engine.messaging.identity import IdentitySettings
+    from engine.wiring.traces import TracesSettings
 
     shared = {field.name for field in msgspec.structs.fields(IdentitySettings)}
     parts = [_HEAD]
@@ -67,6 +68,12 @@ def settings_page() -> str:
         "For every service above. There are no flags for these: everybody on a machine can read\n"
         "the arguments of its processes. Commands take them from the environment or a context.\n\n"
         + "\n".join(_table(list(_rows(identity, without=set()))))
+        + "\n"
+    )
+    traces = _Page("Traces", "", TracesSettings, None)
+    parts.append(
+        "## Traces\n\nFor every service above, by variables alone: see [metrics](metrics.md).\n\n"
+        + "\n".join(_table(list(_rows(traces, without=set()))))
         + "\n"
     )
     parts.append(_EVERYWHERE)

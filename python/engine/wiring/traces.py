@@ -22,11 +22,17 @@ class TracesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     traces_ratio: Annotated[
         float,
-        msgspec.Meta(ge=0, le=1, description="a share of all traces from 0 to 1 such as 0.001"),
-    ] = 0.0  # 0: off
+        msgspec.Meta(
+            title="Share of all traces that is sent; 0: off",
+            ge=0,
+            le=1,
+            description="a share of all traces from 0 to 1 such as 0.001",
+        ),
+    ] = 0.0
     traces_endpoint: Annotated[
         str,
         msgspec.Meta(
+            title="Where traces go: a collector's OTLP over HTTP",
             pattern=r"^https?://[^\s]+$",
             description="a URL of OTLP over HTTP such as http://127.0.0.1:4318/v1/traces",
         ),
