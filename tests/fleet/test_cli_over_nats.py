@@ -36,7 +36,13 @@ async def start(server: EmbeddedServer, *arguments: str) -> asyncio.subprocess.P
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=_hear_ctrl_c,
     )
+
+
+def _hear_ctrl_c() -> None:
+    """Take SIGINT as from a terminal, although the tests may run in a script's background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 async def engine(server: EmbeddedServer, *arguments: str) -> tuple[int | None, str, str]:
