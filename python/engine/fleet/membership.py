@@ -29,7 +29,7 @@ class Membership:
     it only changed connections, it comes back with the next heartbeat over the new one.
 
     >>> fleet = Membership("a", now=0.0)
-    >>> fleet.heard("b", {1, 2}, age=9.0, is_leaving=False, now=0.5)
+    >>> _ = fleet.heard("b", {1, 2}, age=9.0, is_leaving=False, now=0.5)
     >>> fleet.may_judge(0.5), fleet.may_judge(0.6)
     (False, True)
     >>> sorted(fleet.alive(0.9)), sorted(fleet.alive(1.2))
