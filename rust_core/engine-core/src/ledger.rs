@@ -368,8 +368,8 @@ impl Account {
             (self.passed.0, self.passed_impressions),
             |(spend, shown), receipt| {
                 (
-                    spend + receipt.spend_micros(unit_micros),
-                    shown + u64::from(receipt.impressions),
+                    spend.saturating_add(receipt.spend_micros(unit_micros)),
+                    shown.saturating_add(u64::from(receipt.impressions)),
                 )
             },
         )
