@@ -9,7 +9,7 @@
 use crate::account::Accounts;
 use crate::book::Book;
 use crate::bytes::{Reader, Writer};
-use crate::campaign::{Campaign, Rhythm, Series, Told};
+use crate::campaign::{Campaign, MOST_RECENT_SPEND, Rhythm, Series, Told};
 use crate::definition::{CAMPAIGN_BYTES, Definition, SERIES_BYTES, SERIES_COUNT_AT};
 use crate::error::CoreError;
 use crate::guard::Trail;
@@ -337,7 +337,9 @@ impl Book {
             bid_micros: reader.i64().filter(|&bid| bid >= 0)?,
             trail: Trail::read(reader)?,
             settled_before: Micros(reader.i64()?),
-            recent_spend: reader.f64().filter(|spend| (0.0..=2e18).contains(spend))?,
+            recent_spend: reader
+                .f64()
+                .filter(|spend| (0.0..=MOST_RECENT_SPEND).contains(spend))?,
             told: (
                 reader.i64().filter(|&bid| bid >= 0)?,
                 Micros(reader.i64().filter(|&cap| cap >= 0)?),
