@@ -43,7 +43,7 @@ _PLAIN = frozenset(
 _CONTAINERS = frozenset({_UNTAGGED, "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,29})", re.ASCII)
 # With a point, as YAML 1.1 has it: else an id such as 12e3, which nobody quotes, were a number.
-_DECIMAL = re.compile(r"[+-]?([1-9]\d*|\d+\.\d*([eE][+-]?\d{1,4})?|\.\d+([eE][+-]?\d{1,4})?)", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([1-9]\d*|(\d+\.\d*|\.\d+)([eE][+-]?\d{1,4})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MERGE = "<<"
 _BLOCKS = re.compile(r"(?:[-?] +){200}")  # a list in a list in a list…, on one line
