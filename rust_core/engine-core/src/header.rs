@@ -270,32 +270,6 @@ impl Header {
         ]
     }
 
-    /// Returns the sums as the words have them: exact while no sample is wild.
-    #[inline]
-    pub(crate) const fn short_sums(&self) -> ShortSums {
-        let [
-            wtt,
-            wt,
-            ct,
-            st,
-            spend_spread,
-            conversions_spread,
-            sixth,
-            last,
-        ] = self.words;
-        ShortSums {
-            clicks: signed(sixth >> CLICKS_AT & ((1 << 29) - 1)),
-            clicks_time: signed(wt),
-            clicks_time2: signed(wtt),
-            milliconversions: signed(sixth >> CONVERSIONS_AT),
-            milliconversions_time: signed(ct),
-            milliconversions_spread: signed(conversions_spread),
-            spend: signed(last >> SPEND_AT),
-            spend_time: signed(st),
-            spend_spread: signed(spend_spread),
-        }
-    }
-
     /// Returns the exact sums, or `None` while a wild sample is in the ring.
     pub(crate) fn sums(&self) -> Option<Sums> {
         if self.wild() > 0 {
@@ -391,18 +365,42 @@ impl Part {
     }
 }
 
-/// The sums of a header as it keeps them, in 64 bits. Those of squares may pass 2^63 and are then
-/// negative here.
+/// The sums as a header's words have them, modulo 2^64: right while no sample is wild.
 pub(crate) struct ShortSums {
-    pub(crate) clicks: i64,
-    pub(crate) clicks_time: i64,
-    pub(crate) clicks_time2: i64,
-    pub(crate) milliconversions: i64,
-    pub(crate) milliconversions_time: i64,
-    pub(crate) milliconversions_spread: i64,
-    pub(crate) spend: i64,
-    pub(crate) spend_time: i64,
-    pub(crate) spend_spread: i64,
+    pub(crate) weighted: u64,
+    pub(crate) wild: u64,
+    pub(crate) reference: u64,
+    pub(crate) clicks: u64,
+    pub(crate) clicks_time: u64,
+    pub(crate) clicks_time2: u64,
+    pub(crate) milliconversions: u64,
+    pub(crate) milliconversions_time: u64,
+    pub(crate) milliconversions_spread: u64,
+    pub(crate) spend: u64,
+    pub(crate) spend_time: u64,
+    pub(crate) spend_spread: u64,
+}
+
+impl ShortSums {
+    #[inline(always)]
+    pub(crate) const fn of(words: [u64; 8]) -> Self {
+        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = words;
+        let stretch = last >> REFERENCE_AT & ((1 << (SPEND_AT - REFERENCE_AT)) - 1);
+        Self {
+            weighted: sixth & 0x7f,
+            wild: last & 0x7f,
+            reference: stretch << REFERENCE_SHIFT,
+            clicks: sixth >> CLICKS_AT & ((1 << 29) - 1),
+            clicks_time: wt,
+            clicks_time2: wtt,
+            milliconversions: sixth >> CONVERSIONS_AT,
+            milliconversions_time: ct,
+            milliconversions_spread: conversions_spread,
+            spend: last >> SPEND_AT,
+            spend_time: st,
+            spend_spread,
+        }
+    }
 }
 
 /// Returns a sum that may be negative: a word read as two's complement.

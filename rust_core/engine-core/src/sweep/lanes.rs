@@ -1,11 +1,11 @@
 //! The arithmetic of a sweep, for a block of campaigns at a time: one campaign a lane.
 //!
-//! Three stages, each a plain loop that the compiler makes vectors of: sums are moved to their
-//! window's middle and become doubles; these become lines, forecasts and scores; the best platform
-//! of each campaign is kept. No lane looks at another, so the results depend neither on how many
+//! For each platform in turn: the words of its headers are laid side by side; sums are moved to their
+//! window's middle and become doubles; these become lines, forecasts and scores; the best platform of
+//! each campaign is kept. All but the first are plain loops that the compiler makes vectors of. No lane looks at another, so the results depend neither on how many
 //! there are nor on who computes them.
 
-use crate::header::{Header, Sums, since};
+use crate::header::{Header, ShortSums, Sums, since};
 use crate::wide::nearest;
 use crate::window::Windows;
 
@@ -52,7 +52,8 @@ struct Column {
 #[derive(Debug, Clone)]
 pub(super) struct Block {
     platforms: usize,
-    moments: Vec<Moments>,
+    words: [[u64; LANES]; 8],
+    moments: Moments,
     pub(super) score: Lane,
     pub(super) cpc: Lane,
     pub(super) cvr: Lane,
@@ -80,7 +81,8 @@ impl Block {
         };
         Self {
             platforms,
-            moments: vec![moments; platforms],
+            words: [[0; LANES]; 8],
+            moments,
             score: NOTHING,
             cpc: NOTHING,
             cvr: NOTHING,
@@ -89,52 +91,65 @@ impl Block {
         }
     }
 
-    /// Reads the headers of so many campaigns, the first of them at `slot`.
+    /// Finds the platform with the highest score for each of so many campaigns, the first of which has
+    /// its windows from `slot` on; `values`: what a conversion is worth to them, in units.
     #[inline(always)]
-    pub(super) fn read(&mut self, windows: &Windows, slot: usize, campaigns: usize, due: &Due) {
-        let count = (campaigns * self.platforms).min(LANES * self.platforms);
-        let headers = windows.headers(slot, count);
-        for (lane, headers) in headers.chunks_exact(self.platforms).enumerate() {
-            for (index, (header, moments)) in headers.iter().zip(&mut self.moments).enumerate() {
-                if !moments.read_header(lane, header, due) {
-                    let sums = windows.sums(slot + lane * self.platforms + index);
-                    moments.read_sums(lane, &sums, due);
-                }
-            }
-        }
-    }
-
-    /// Finds the platform with the highest score for each campaign, given what a conversion is worth
-    /// to it, in units.
-    #[inline(always)]
-    pub(super) fn choose(&mut self, values: &Lane, due: &Due) {
+    pub(super) fn choose(
+        &mut self,
+        windows: &Windows,
+        slot: usize,
+        campaigns: usize,
+        values: &Lane,
+        due: &Due,
+    ) {
         self.score = [f64::NEG_INFINITY; LANES];
         self.platform = [-1.0; LANES];
         self.cpc = [f64::NAN; LANES];
         self.cvr = [f64::NAN; LANES];
         self.confidence = NOTHING;
-        let horizon = f64::from(due.horizon);
-        let mut index = 0.0;
-        for moments in &self.moments {
-            let lines = moments.lines(horizon);
-            for lane in 0..LANES {
-                #[allow(clippy::indexing_slicing, reason = "each has LANES places")]
-                {
-                    let (cpc, cvr) = (lines.cpc[lane], lines.cvr[lane]);
-                    let confidence = lines.confidence[lane];
-                    let score = confidence * (cvr * values[lane] - cpc);
-                    let is_better = moments.clicks[lane] > 0.0 && score > self.score[lane];
-                    let keep = |place: &mut f64, found: f64| {
-                        *place = if is_better { found } else { *place };
-                    };
-                    keep(&mut self.cpc[lane], cpc);
-                    keep(&mut self.cvr[lane], cvr);
-                    keep(&mut self.confidence[lane], confidence);
-                    keep(&mut self.platform[lane], index);
-                    keep(&mut self.score[lane], score);
-                }
+        let headers = windows.headers(slot, campaigns.min(LANES) * self.platforms);
+        let mut number = 0.0;
+        for index in 0..self.platforms {
+            let ours = headers.iter().skip(index).step_by(self.platforms);
+            for (lane, header) in ours.enumerate().take(LANES) {
+                self.lay(lane, header);
             }
-            index += 1.0;
+            let unsure = self.moments.read(&self.words, due);
+            for lane in (0..campaigns.min(LANES)).filter(|&lane| unsure >> lane & 1 == 1) {
+                let sums = windows.sums(slot + lane * self.platforms + index);
+                self.moments.read_sums(lane, &sums, due);
+            }
+            self.keep_better(&self.moments.lines(f64::from(due.horizon)), number, values);
+            number += 1.0;
+        }
+    }
+
+    /// Lays the words of a header into their lane.
+    #[inline(always)]
+    #[allow(clippy::indexing_slicing, reason = "a lane is below LANES")]
+    fn lay(&mut self, lane: usize, header: &Header) {
+        for (place, &word) in self.words.iter_mut().zip(header.words()) {
+            place[lane] = word;
+        }
+    }
+
+    /// Keeps a platform where its score is above the best so far.
+    #[inline(always)]
+    #[allow(clippy::indexing_slicing, reason = "each has LANES places")]
+    fn keep_better(&mut self, lines: &Lines, number: f64, values: &Lane) {
+        for lane in 0..LANES {
+            let (cpc, cvr) = (lines.cpc[lane], lines.cvr[lane]);
+            let confidence = lines.confidence[lane];
+            let score = confidence * (cvr * values[lane] - cpc);
+            let is_better = self.moments.clicks[lane] > 0.0 && score > self.score[lane];
+            let keep = |place: &mut f64, found: f64| {
+                *place = if is_better { found } else { *place };
+            };
+            keep(&mut self.cpc[lane], cpc);
+            keep(&mut self.cvr[lane], cvr);
+            keep(&mut self.confidence[lane], confidence);
+            keep(&mut self.platform[lane], number);
+            keep(&mut self.score[lane], score);
         }
     }
 }
@@ -152,44 +167,47 @@ const SPREAD_UNIT: f64 = 1.0 / 65_536.0;
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 impl Moments {
-    /// Moves a header's sums to the middle of their times, m = Σ w·t / Σ w. That is exact modulo
-    /// 2^64 whatever m is, and near the middle the results are short. Returns whether they are right:
-    /// of samples that 64 bits cannot speak for they are not.
+    /// Moves headers' sums to the middle of their times, m = Σ w·t / Σ w. That is exact modulo 2^64
+    /// whatever m is, and near the middle the results are short. Returns a bit for each lane of which
+    /// 64 bits cannot speak for the sums.
     #[inline(always)]
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "rounding once, here, is the purpose"
-    )]
-    fn read_header(&mut self, lane: usize, header: &Header, due: &Due) -> bool {
-        let sums = header.short_sums();
-        let w = sums.clicks;
-        let middle = sums.clicks_time as f64 / if w > 0 { w as f64 } else { 1.0 };
-        let rounded = (middle + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits());
-        let m = i64::from_le_bytes(rounded.to_le_bytes());
-        let clicks_time = sums.clicks_time.wrapping_sub(m.wrapping_mul(w));
-        let clicks_time2 = sums
-            .clicks_time2
-            .wrapping_sub(m.wrapping_mul(sums.clicks_time.wrapping_add(clicks_time)));
-        let now = i64::from(since(due.tick, header.reference())) - m;
-        #[allow(clippy::indexing_slicing, reason = "a lane is below LANES")]
-        {
-            self.weighted[lane] = f64::from(header.weighted());
-            self.clicks[lane] = w as f64;
-            self.clicks_time[lane] = clicks_time as f64;
-            self.clicks_time2[lane] = clicks_time2 as f64;
-            self.now[lane] = now as f64;
+    #[allow(clippy::indexing_slicing, reason = "each has LANES places")]
+    fn read(&mut self, words: &[[u64; LANES]; 8], due: &Due) -> u32 {
+        let mut signs = [0; LANES];
+        let mut wild = [0; LANES];
+        for lane in 0..LANES {
+            let sums = ShortSums::of(words.each_ref().map(|word| word[lane]));
+            let clicks = as_float(sums.clicks);
+            let middle = as_float(sums.clicks_time) / if clicks > 0.0 { clicks } else { 1.0 };
+            let m = (middle + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits());
+            let moved = |sum: u64, total: u64| sum.wrapping_sub(m.wrapping_mul(total));
+            let clicks_time = moved(sums.clicks_time, sums.clicks);
+            let both = sums.clicks_time.wrapping_add(clicks_time);
+            let clicks_time2 = moved(sums.clicks_time2, both);
+            // As `since` has it: the difference of 32 bits, read as signed.
+            let age = u64::from(due.tick).wrapping_sub(sums.reference) & 0xffff_ffff;
+            let age = (age ^ 0x8000_0000).wrapping_sub(0x8000_0000);
+            self.weighted[lane] = as_float(sums.weighted);
+            self.clicks[lane] = clicks;
+            self.clicks_time[lane] = as_float(clicks_time);
+            self.clicks_time2[lane] = as_float(clicks_time2);
+            self.now[lane] = as_float(age.wrapping_sub(m));
+            self.spend.total[lane] = as_float(sums.spend);
+            self.spend.time[lane] = as_float(moved(sums.spend_time, sums.spend));
+            self.spend.spread[lane] = as_float(sums.spend_spread);
+            let conversions = &mut self.milliconversions;
+            conversions.total[lane] = as_float(sums.milliconversions);
+            conversions.time[lane] =
+                as_float(moved(sums.milliconversions_time, sums.milliconversions));
+            conversions.spread[lane] = as_float(sums.milliconversions_spread);
+            signs[lane] = clicks_time2 | sums.spend_spread | sums.milliconversions_spread;
+            wild[lane] = sums.wild;
         }
-        let (total, time) = (sums.spend, sums.spend_time);
-        let time = time.wrapping_sub(m.wrapping_mul(total));
-        self.spend
-            .put(lane, total as f64, time as f64, sums.spend_spread as f64);
-        let (total, time) = (sums.milliconversions, sums.milliconversions_time);
-        let time = time.wrapping_sub(m.wrapping_mul(total));
-        let spread = sums.milliconversions_spread as f64;
-        self.milliconversions
-            .put(lane, total as f64, time as f64, spread);
-        let squares = clicks_time2 | sums.spend_spread | sums.milliconversions_spread;
-        header.wild() == 0 && squares >= 0
+        let mut unsure = 0;
+        for lane in 0..LANES {
+            unsure |= u32::from(signs[lane] >> 63 > 0 || wild[lane] > 0) << lane;
+        }
+        unsure
     }
 
     /// Does the same with sums of any size.
@@ -291,6 +309,19 @@ impl Moments {
         }
         lines
     }
+}
+
+/// Returns the double nearest to an integer, read as two's complement: what `as f64` gives, in four
+/// operations that every vector has. The upper half is taken as so many 2^32 beside 2^84, the lower
+/// as so many 1 beside 2^52; their sum is rounded once.
+#[inline(always)]
+fn as_float(integer: u64) -> f64 {
+    const LOW: u64 = 0x4330_0000_0000_0000; // 2^52
+    const HIGH: u64 = 0x4530_0000_8000_0000; // 2^84 + 2^63
+    const BOTH: f64 = 19_342_813_118_337_666_422_669_312.0; // 2^84 + 2^63 + 2^52
+    let low = f64::from_bits(integer & 0xffff_ffff | LOW);
+    let high = f64::from_bits(integer >> 32 ^ HIGH);
+    (high - BOTH) + low
 }
 
 /// What both lines of a window have in common.

@@ -363,8 +363,8 @@ impl Work for Stretch<'_> {
         let mut block = Block::new(layout.platforms);
         let mut first = self.first;
         for rows in self.rows.chunks_mut(lanes::LANES) {
-            block.read(windows, first * layout.platforms, rows.len(), self.due);
-            block.choose(&plans.values(first), self.due);
+            let values = plans.values(first);
+            block.choose(windows, first * layout.platforms, rows.len(), &values, self.due);
             plans.decide(&block, first, self.due, rows);
             first += rows.len();
         }
