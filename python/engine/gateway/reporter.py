@@ -187,7 +187,8 @@ class Reporter:
         telling, desk = self._telling, self._desk
         whole_until = now - self._delay_s
         if self._is_recalled and int(whole_until // telling.cell_s) > telling.cell:
-            await self._send([self._sample(place) for place in sorted(self._known)])
+            linked = self._known & {place for place, _ in desk.links()}
+            await self._send([self._sample(place) for place in sorted(linked)])
         self._is_recalled = False
         past = self._backfill(whole_until)
         if past:

@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from engine.campaigns.repository import Repository
+from engine.domain.campaign import Flight
 from engine.domain.decision import Binding
 from engine.domain.lifecycle import State
 from engine.errors import PlatformQuotaError, PlatformThrottledError, PlatformUnavailableError
@@ -351,3 +354,45 @@ async def test_a_rollback_is_applied_before_anything_else_and_held_until_it_is_r
         await wait_until(lambda: desk.held.get("hold-time") == 1, what="the engine's own wish")
     why = [c.why for r in await floor.journal() if isinstance(r, Intend) for c in r.changes]
     assert why == ["bid", "order"]
+
+
+@pytest.mark.parametrize(
+    "platforms", [linked("adGroups/56"), linked("act", platform="meta")], ids=["moved", "dropped"]
+)
+async def test_an_entity_that_its_campaign_lets_go_is_paused_once_and_then_left_alone(
+    platforms: dict[str, Any],
+) -> None:
+    async with at_work() as (floor, gateway):
+        floor.platform.stand("adGroups/56")
+        message = await floor.broker.campaigns.get("spring-shoes")
+        assert message is not None
+        await floor.publish("spring-shoes", expected=message.sequence, platforms=platforms)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        desk = gateway.runners["google", "123"].desk
+        await wait_until(lambda: not desk.columns.is_linked[0])
+        floor.platform.stand("adGroups/55")  # somebody uses it for something else
+        await floor.decide("spring-shoes", bid=900_000)
+        gateway.runners["google", "123"].moved({0})
+        calls = floor.platform.calls.count("report")
+        await wait_until(lambda: floor.platform.calls.count("report") > calls + 1)
+        assert floor.platform.value("adGroups/55", Lever.SERVING) is True
+
+
+async def test_an_entity_that_goes_from_one_campaign_to_another_takes_no_counts_along() -> None:
+    async with at_work() as (floor, gateway):
+        message = await floor.broker.campaigns.get("spring-shoes")
+        assert message is not None
+        desk = gateway.runners["google", "123"].desk
+        desk.columns.spent[0] = 5_000_000
+        elsewhere = linked("act", platform="meta")
+        await floor.publish("spring-shoes", expected=message.sequence, platforms=elsewhere)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        hours = floor.clock.now() // 3600 * 3600
+        flight = Flight(hours, hours + 10 * 3600.0)
+        reporter = gateway.runners["google", "123"].reporter
+        assert reporter is not None
+        reporter.hours.base[0] = 1
+        await floor.publish("autumn", platforms=linked("adGroups/55"), flight=flight)
+        await wait_until(lambda: desk.place("autumn", "adGroups/55") == 0)
+        assert desk.columns.spent[0] == 0
+        assert not reporter.hours.base[0].any()
