@@ -279,8 +279,8 @@ class Desk:
         levers = (standing.bid_micros, standing.target_cpa_micros, standing.target_roas, None)
         steer = levers[index]
         if not c.in_flight[place, SERVING]:
-            if standing.is_serving and c.serving[place] == 0.0:
-                c.is_ours[place] = False  # somebody has started it again
+            if standing.is_serving:
+                c.is_ours[place] = False  # whoever has started it: who pauses it next is another
             c.serving[place] = float(standing.is_serving)
         if not c.in_flight[place, STEER]:
             c.steered_by[place] = index

@@ -83,6 +83,7 @@ class Reporter:
         self._full_at = -1e18  # monotonic
         self._polled_at = 0.0  # epoch seconds
         self._is_recalled = False  # the newest cell may not have arrived
+        self._stopped: list[str] = []  # entities that a gateway before had stopped
 
     async def recall(self) -> None:
         """Take over what was told. Raises BrokerError, MalformedMessageError."""
@@ -92,13 +93,14 @@ class Reporter:
         self.hours = Hours(since=(now - self._look_back_s) // step * step, step_s=step)
         self._telling = Telling(cell_s=self._settings.cell)
         self._known.clear()
-        self._full_at, self._is_recalled = -1e18, False
+        self._full_at, self._is_recalled, self._stopped = -1e18, False, []
         head = await self._journal.head(self._subject)
         self._head = 0 if head is None else head.sequence
         if head is None:
             return
         told = decode_told(self._subject, head.payload)
         self._take_over(told)
+        self._stopped = told.stopped
         self._desk.recall_stopped(told.stopped)
 
     def _take_over(self, told: Told) -> None:
@@ -253,7 +255,8 @@ class Reporter:
             base=self.hours.base[places].astype("<i8").tobytes(),
             before=telling.before[places].astype("<i8").tobytes(),
             total=telling.total[places].astype("<i8").tobytes(),
-            stopped=self._desk.stopped(),
+            # What a dry run pretends to stop is not ours to start.
+            stopped=self._desk.stopped() if self._settings.live else self._stopped,
         )
         self._head = await self._journal.append(
             self._subject, encode_told(told), expected=self._head

@@ -396,3 +396,43 @@ async def test_an_entity_that_goes_from_one_campaign_to_another_takes_no_counts_
         await wait_until(lambda: desk.place("autumn", "adGroups/55") == 0)
         assert desk.columns.spent[0] == 0
         assert not reporter.hours.base[0].any()
+
+
+async def test_what_a_dry_run_pretended_to_stop_is_not_started_once_it_is_live() -> None:
+    floor = Floor()
+    floor.platform.stand("adGroups/55")
+    await floor.publish("spring-shoes", platforms=linked("adGroups/55"))
+    async with floor.gateway(accounts=[account(live=False)]) as gateway:
+        await floor.decide("spring-shoes", bid=0, binding=Binding.DAILY_CAP)
+        await wait_until(lambda: gateway.runners and gateway.accounts()[0].applied == 1)
+        polls = gateway.runners["google", "123"].tally.polls
+        await wait_until(lambda: gateway.runners["google", "123"].tally.polls > polls + 1)
+    floor.platform.stand("adGroups/55", is_serving=False)  # a person paused it
+    async with floor.gateway() as gateway:
+        await floor.decide("spring-shoes", bid=800_000)
+        await wait_until(lambda: gateway.runners and gateway.runners["google", "123"].reporter)
+        runner = gateway.runners["google", "123"]
+        await wait_until(lambda: runner.desk.held.get("stopped-by-others"))
+        assert floor.platform.value("adGroups/55", Lever.SERVING) is False
+        assert not runner.desk.columns.moved_at[0].max() > 0, "nothing was moved: nothing is held"
+
+
+async def test_what_was_started_before_a_takeover_stays_paused_if_somebody_pauses_it() -> None:
+    rarely = [account(poll_every=1000.0)]
+    async with at_work(accounts=rarely) as (floor, gateway):
+        await floor.decide("spring-shoes", bid=0, binding=Binding.DAILY_CAP)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        runner = gateway.runners["google", "123"]
+        await wait_until(lambda: runner.desk.stopped() == ["adGroups/55"])
+        assert runner.reporter is not None
+        await runner.reporter.poll()  # says that it was stopped; nothing is told of the start
+        await floor.decide("spring-shoes", bid=800_000)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is True)
+    async with floor.gateway("g2", accounts=rarely) as gateway:
+        await wait_until(lambda: gateway.runners and gateway.runners["google", "123"].is_owned)
+        runner = gateway.runners["google", "123"]
+        await wait_until(lambda: runner.desk.columns.serving[0] == 1.0)
+        floor.platform.stand("adGroups/55", bid_micros=800_000, is_serving=False)
+        runner.moved({0})  # look at once
+        await wait_until(lambda: runner.desk.held.get("stopped-by-others"))
+        assert floor.platform.value("adGroups/55", Lever.SERVING) is False
