@@ -141,6 +141,18 @@ async def test_a_quota_that_is_used_up_parks_the_rest_of_the_day() -> None:
         await wait_until(lambda: runner.desk.held.get("purse") == 1)
 
 
+async def test_a_quota_that_comes_back_in_an_hour_parks_an_hour_and_not_the_day() -> None:
+    async with at_work(accounts=[account(operations_a_day=1_000_000)]) as (floor, gateway):
+        runner = gateway.runners["google", "123"]
+        gone = PlatformQuotaError("google", "this hour's points", retry_after_s=3600.0)
+        floor.platform.faults.append(("apply", gone))
+        await floor.decide("spring-shoes", bid=900_000)
+        await wait_until(lambda: runner.status().operations_left == 0)
+        later = floor.clock.now() + 3601.0
+        assert runner.desk.purse.available(later - 100.0, is_emergency=True) == 0
+        assert runner.desk.purse.available(later, is_emergency=True) > 0
+
+
 async def test_a_refusal_is_kept_and_the_others_of_the_batch_are_applied() -> None:
     floor = Floor()
     for entity in ("adGroups/1", "adGroups/2"):
