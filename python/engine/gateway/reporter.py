@@ -17,7 +17,7 @@ from engine.domain.campaign import Strategy
 from engine.domain.metrics import Sample
 from engine.domain.money import unit_micros
 from engine.gateway.anomalies import anomalies
-from engine.gateway.claims import Claims
+from engine.gateway.claims import Claims, unknown_milli
 from engine.gateway.desk import Desk, Link
 from engine.gateway.hours import CLICKS, CONVERSIONS, COUNTS, IMPRESSIONS, SPEND, Hours
 from engine.gateway.purse import day_of
@@ -145,7 +145,7 @@ class Reporter:
         since = self.hours.since if is_full else max(self.hours.since, min(recent, self._polled_at))
         rows = await self._sender.ask(lambda: self._collect(since, now))
         self._desk.purse.spend(1)
-        self._take_in(rows, since=since, now=now)
+        self._take_in(rows, since=since, now=now, is_full=is_full)
         await self._tell(now)
         if is_full:
             self._full_at = mono
@@ -165,7 +165,7 @@ class Reporter:
             if isinstance(rows, AsyncGenerator):
                 await rows.aclose()
 
-    def _take_in(self, rows: list[ReportRow], *, since: float, now: float) -> None:
+    def _take_in(self, rows: list[ReportRow], *, since: float, now: float, is_full: bool) -> None:
         self._grow()
         desk, claims = self._desk, self._claims
         found: list[tuple[int, Link, ReportRow]] = []
@@ -184,6 +184,8 @@ class Reporter:
             until=now,
         )
         self._tally.duplicate_sales += claims.duplicates - before
+        if is_full:
+            self._tally.unknown_sales = sum(unknown_milli(row) for *_, row in found) / 1000
 
     async def _tell(self, now: float) -> None:
         telling, desk = self._telling, self._desk
