@@ -16,7 +16,7 @@ from engine.domain.lifecycle import State
 from engine.gateway.bucket import TokenBucket
 from engine.gateway.columns import MOVES, SERVING, STEER, STEERED_BY, Columns, lever_of
 from engine.gateway.desire import DesireSettings, Why, desires, follow_bid, follow_rate
-from engine.gateway.gate import GateSettings, HeldBack, Picked, pick, settle
+from engine.gateway.gate import Gate, HeldBack, Picked, pick, settle
 from engine.gateway.purse import Purse
 from engine.gateway.worth import Curves
 from engine.messaging.changes import Change, Setting
@@ -74,7 +74,7 @@ class Desk:
         ad_account: str,
         purse: Purse,
         bucket: TokenBucket,
-        gate: GateSettings,
+        gate: Gate,
         desire: DesireSettings,
         hourly: int | None = None,
     ) -> None:
