@@ -357,3 +357,49 @@ fn a_daily_cap_holds_until_midnight_and_not_longer() {
     );
     assert_eq!(UNIT_MICROS, 100);
 }
+
+#[test]
+fn a_budget_or_daily_cap_that_is_lowered_takes_back_the_caps_given_beyond_it() {
+    for is_daily in [false, true] {
+        let mut book = Book::new(8, 1, 2000).unwrap();
+        let mut wanted = Wanted::new(1);
+        put(&mut book, std::slice::from_ref(&wanted));
+        let before = read(&book.decide(START_MS).unwrap()).remove(0);
+        assert!(before.reserved > 0);
+        let most = before.reserved / 3;
+        if is_daily {
+            wanted.daily_cap = most;
+        } else {
+            wanted.budget = most;
+        }
+        put(&mut book, std::slice::from_ref(&wanted));
+        let after = read(&book.decide(START_MS + INTERVAL_MS).unwrap()).remove(0);
+        let caps: i64 = after.series.iter().map(|told| told.cap).sum();
+        assert!(caps <= most, "platforms were left with {caps} of {most}");
+        assert_eq!(after.reserved, before.reserved, "they may have spent it");
+        assert_eq!(after.binding, if is_daily { 5 } else { 4 });
+    }
+}
+
+#[test]
+fn a_platform_that_passes_its_cap_takes_from_the_caps_of_the_others() {
+    let mut book = Book::new(8, 1, 2000).unwrap();
+    let wanted = Wanted {
+        budget: 10_000_000,
+        ..Wanted::new(1)
+    };
+    put(&mut book, std::slice::from_ref(&wanted));
+    let before = read(&book.decide(START_MS).unwrap()).remove(0);
+    let spend = wanted.budget - before.series[1].cap / 2;
+    let over = Report {
+        series: wanted.series_key(1),
+        tick: common::tick(START_MS),
+        clicks: 30,
+        milliconversions: 0,
+        spend,
+        impressions: 300,
+    };
+    book.ingest(&frame(1, &[over])).unwrap();
+    let after = read(&book.decide(START_MS + INTERVAL_MS).unwrap()).remove(0);
+    assert!(spend + after.series[1].cap <= wanted.budget, "{after:?}");
+}
