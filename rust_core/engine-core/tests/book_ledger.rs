@@ -403,3 +403,55 @@ fn a_platform_that_passes_its_cap_takes_from_the_caps_of_the_others() {
     let after = read(&book.decide(START_MS + INTERVAL_MS).unwrap()).remove(0);
     assert!(spend + after.series[1].cap <= wanted.budget, "{after:?}");
 }
+
+#[test]
+fn what_is_reported_of_a_day_before_its_first_round_counts_to_that_day() {
+    let mut book = Book::new(8, 1, 2000).unwrap();
+    let midnight = START_MS + INTERVAL_MS;
+    book.set_calendar(7, vec![midnight - 86_400_000, midnight], Vec::new())
+        .unwrap();
+    let wanted = Wanted {
+        daily_cap: 5_000_000,
+        calendar: 7,
+        ..Wanted::new(1)
+    };
+    put(&mut book, std::slice::from_ref(&wanted));
+    let eve = read(&book.decide(START_MS).unwrap()).remove(0);
+    let (old, new) = (eve.series[0].cap / 2, eve.series[0].cap / 4);
+    let report = |at_ms, spend| Report {
+        series: wanted.series_key(1),
+        tick: common::tick(at_ms),
+        clicks: 5,
+        milliconversions: 250,
+        spend,
+        impressions: 10,
+    };
+    let spent = [report(midnight, old), report(midnight + 60_000, new)];
+    book.ingest(&frame(1, &spent)).unwrap();
+    // Nobody decided for a while: the platform went on by the cap it had.
+    let mut at_ms = midnight + 120_000;
+    let mut most = 0;
+    for _ in 0..30 {
+        let decided = read(&book.decide(at_ms).unwrap()).remove(0);
+        most = most.max(decided.settled + decided.reserved - old);
+        at_ms += INTERVAL_MS;
+        let caps = decided.series.iter().zip([old + new, 0]);
+        let rest: Vec<Report> = caps
+            .map(|(told, before)| Report {
+                series: told.key,
+                ..report(at_ms, (told.cap - before).max(0))
+            })
+            .collect();
+        // Each restates the rest of the day as one report, at one time.
+        let whole: Vec<Report> = rest
+            .into_iter()
+            .map(|one| Report {
+                tick: common::tick(midnight + 110_000),
+                ..one
+            })
+            .collect();
+        book.ingest(&frame(u64::try_from(at_ms).unwrap(), &whole))
+            .unwrap();
+    }
+    assert!(most <= wanted.daily_cap, "{most} of {}", wanted.daily_cap);
+}
