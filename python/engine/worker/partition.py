@@ -480,14 +480,19 @@ class Partition:
         self._buried.clear()
 
     def _tell_of_rows(self) -> None:
-        """Say now and then how many rows were not counted: somebody's ids or amounts are wrong."""
+        """Say now and then how many rows were not counted: somebody's ids or amounts are wrong.
+
+        And how many were older than their window: they are added, for what they might replace is
+        known no more. Who sends old reports again counts them twice.
+        """
         rows, now = self._state.rows, self._clock.monotonic()
-        if (rows.unknown or rows.refused) and now >= self._tell_at:
+        if (rows.unknown or rows.refused or rows.late) and now >= self._tell_at:
             self._tell_at = now + TELL_EVERY_S
             _log.warning(
-                "rows_not_counted",
+                "rows_not_counted" if rows.unknown or rows.refused else "rows_added_late",
                 partition=self.number,
                 unknown=rows.unknown,
                 refused=rows.refused,
+                added_late=rows.late,
             )
-            self._state.rows = rows._replace(unknown=0, refused=0)
+            self._state.rows = rows._replace(unknown=0, refused=0, late=0)

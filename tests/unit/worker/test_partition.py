@@ -299,3 +299,16 @@ async def test_rows_of_unknown_campaigns_are_spoken_of_once(fleet: Fleet) -> Non
                 await fleet.clock.advance(2)
     spoken = [line for line in logs if line["event"] == "rows_not_counted"]
     assert [(line["unknown"], line["refused"]) for line in spoken] == [(1, 0)]
+
+
+async def test_reports_too_old_to_replace_anything_are_spoken_of(fleet: Fleet) -> None:
+    await fleet.publish()
+    with capture_logs() as logs:
+        async with fleet.worker():
+            for at in (*range(70), 0):  # a window holds 64
+                await fleet.report(at=START + at, spend_micros=1_000)
+            await fleet.clock.advance(2)
+            settled = (await fleet.rounds())[-1].settled_micros
+    spoken = [line for line in logs if line["event"] == "rows_added_late"]
+    assert [line["added_late"] for line in spoken] == [1]
+    assert settled == 71_000
