@@ -231,6 +231,7 @@ class Desk:
         state = link.campaign.state
         c.is_linked[place] = state not in NOT_IN_CHARGE and self.currency is not None
         c.may_run[place] = state is State.ACTIVE
+        c.ends_at[place] = definition.flight.ends_at
         c.value[place] = _or_nan(definition.conversion_value_micros)
         low = rails.min_bid_micros if bounds.min_bid_micros is None else bounds.min_bid_micros
         high = rails.max_bid_micros if bounds.max_bid_micros is None else bounds.max_bid_micros

@@ -318,6 +318,18 @@ async def test_a_campaign_that_is_paused_is_stopped_without_waiting_for_a_decisi
         await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
 
 
+async def test_an_entity_is_stopped_at_the_end_of_its_flight_though_no_worker_is_alive() -> None:
+    floor = Floor()
+    floor.platform.stand("adGroups/55")
+    now = floor.clock.now()
+    flight = Flight(now - 3600, now + 1.5)
+    await floor.publish("spring-shoes", platforms=linked("adGroups/55"), flight=flight)
+    async with floor.gateway():
+        await floor.decide("spring-shoes", bid=800_000)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        assert floor.clock.now() >= flight.ends_at
+
+
 async def test_an_entity_belongs_to_one_campaign_and_currencies_must_agree() -> None:
     floor = Floor()
     for entity in ("a", "b"):
