@@ -237,11 +237,14 @@ class Partition:
     async def _until_due(self, last_ms: int) -> None:
         """Sleep until the next round is due and the broker is there, or until stopped.
 
-        Never longer than an interval: were the chain's times ahead of this machine's clock (a
-        former owner's was wrong), rounds go on at their pace, with times after the chain's.
+        Were the chain's times ahead of this machine's clock (a former owner's was wrong), rounds go
+        on with times after the chain's, at half their pace: so the clock catches up. At the same
+        pace days would begin early, and every report would look old, for good.
         """
         now_ms = self._clock.now() * 1000
-        wait_ms = min(self._schedule.due(last_ms, int(now_ms)) - now_ms, self._interval_ms)
+        wait_ms = self._schedule.due(last_ms, int(now_ms)) - now_ms
+        if wait_ms > self._interval_ms:
+            wait_ms = min(wait_ms, 2 * self._interval_ms)
         await self._pause.sleep(wait_ms / 1000)
         while not (self._broker.is_connected or self._pause.is_over):
             await self._pause.sleep(BROKER_AWAY_S)

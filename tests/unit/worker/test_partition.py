@@ -268,6 +268,21 @@ async def test_times_rise_although_the_clock_is_set_back(fleet: Fleet) -> None:
     assert len(times) >= 6
 
 
+async def test_a_clock_that_was_ahead_is_caught_up_with(fleet: Fleet) -> None:
+    await fleet.publish()
+    fleet.clock.step(600)
+    async with fleet.worker("w1"):
+        await fleet.clock.advance(6)
+    fleet.clock.step(-600)
+    async with fleet.worker("w2"):
+        await fleet.clock.advance(60)
+        before = (await fleet.rounds())[-1].at_ms
+        assert before / 1000 > fleet.clock.now() + 500
+        await fleet.clock.advance(1_400)
+        after = (await fleet.rounds())[-1].at_ms
+    assert after / 1000 <= fleet.clock.now()
+
+
 async def test_frames_beyond_what_may_wait_are_counted_in_early(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
