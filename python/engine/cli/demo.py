@@ -38,10 +38,10 @@ from engine.messaging.cluster import embedded_cluster
 from engine.messaging.embedded import EmbeddedServer, embedded_server
 from engine.messaging.identity import IdentitySettings
 from engine.messaging.ports import Broker
+from engine.metrics.watch import View, Watch
 from engine.reports.summary import NaiveTotals, Summary
 from engine.sandbox.stand import linked
 from engine.simulation.audit import audit
-from engine.simulation.watch import View, Watch
 from engine.wiring import open_broker, set_up_logs
 
 __all__ = ["Demo", "DemoSettings", "command"]
@@ -512,7 +512,7 @@ def _check(settings: DemoSettings) -> None:
 
 
 def _partitions_held(watch: Watch) -> int:
-    return len({one for worker in watch.view().workers for one in worker.beat.partitions})
+    return len({one for worker in watch.view().workers.values() for one in worker.beat.partitions})
 
 
 @contextmanager

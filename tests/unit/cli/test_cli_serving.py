@@ -2,13 +2,14 @@
 
 import importlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.cli import serving
+from engine.cli import market, serving
 from engine.domain.ids import is_campaign_id
 
 SERVICES = ["dashboard", "exporter", "gateway", "market", "sandbox", "worker"]
@@ -46,6 +47,17 @@ def test_a_flag_goes_before_the_file(
     file.write_text("log_level: warning\n")
     assert command(config=str(file), log_level="quiet") == 2
     assert "--log-level: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"), [("step", "fast"), ("seed", "x"), ("day_seconds", "0"), ("log_level", "loud")]
+)
+def test_a_market_that_makes_no_sense_is_refused_in_one_line(
+    flag: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert market.command(**{flag: text}) == 2
+    name = f"--{flag.replace('_', '-')}"
+    assert re.fullmatch(f"engine market: {name}: .*, found '{text}'\n", capsys.readouterr().err)
 
 
 def test_a_name_of_its_own_is_one_of_the_broker_whatever_the_host_is_called(
