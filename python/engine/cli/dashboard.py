@@ -8,17 +8,16 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from engine.campaigns.repository import Repository, state_by_flight
-from engine.cli.output import utc
+from engine.campaigns.repository import Repository
+from engine.cli.orders import wanted
 from engine.cli.serving import PATIENCE_S, Flag, ServiceSettings, serve_with, served_metrics
 from engine.cli.session import author
 from engine.cli.versions import engine_version
 from engine.clock import Clock, SystemClock
 from engine.dashboard.guard import is_local
 from engine.dashboard.service import DashboardService, listen
-from engine.domain.campaign import Campaign
 from engine.domain.lifecycle import State
-from engine.errors import ConfigError, DefinitionError
+from engine.errors import ConfigError
 from engine.messaging.credentials import masked
 from engine.messaging.permissions import Role
 from engine.wiring import open_broker, stopped_by_signals
@@ -177,18 +176,9 @@ class CampaignSteering:
         self._clock = clock
 
     async def move(self, campaign: str, verb: str, *, note: str) -> tuple[State, State]:
-        def wanted(entry: Campaign) -> State:
-            if verb == "pause":
-                return State.PAUSED
-            if verb == "stop":
-                return State.STOPPED
-            state = state_by_flight(entry.definition, self._clock.now())
-            if state is State.COMPLETED:
-                ended = utc(entry.definition.flight.ends_at)
-                raise DefinitionError("flight.ends_at", "a flight that is not over", ended)
-            return state
-
-        return await self._repository.move(campaign, wanted, note=note)
+        return await self._repository.move(
+            campaign, lambda one: wanted(verb, one, self._clock.now()), note=note
+        )
 
     async def halt(self, is_halted: bool, *, note: str) -> int:
         return await self._repository.halt(is_halted, note=note)
