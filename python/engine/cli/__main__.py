@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts.exceptions import CycloptsError, UnknownCommandError
+from cyclopts.exceptions import CoercionError, CycloptsError, UnknownCommandError
 
 from engine.cli.app import COMMANDS, application
 from engine.cli.contexts import chosen, in_context
@@ -14,6 +14,7 @@ from engine.errors import ConfigError, EngineError
 __all__ = ["main", "run"]
 
 DONE, FAILED, NOT_UNDERSTOOD, INTERRUPTED = 0, 1, 2, 130
+_NUMBERS: dict[object, str] = {int: "a whole number", float: "a number"}
 
 
 def main() -> None:
@@ -65,6 +66,9 @@ def _usage(error: CycloptsError, arguments: Sequence[str]) -> str:
         near = difflib.get_close_matches(unknown, COMMANDS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         return f"no command {unknown!r}{hint}; engine --help lists them"
+    if isinstance(error, CoercionError) and error.token and error.target_type in _NUMBERS:
+        name = error.token.keyword or (error.argument.name if error.argument else "")
+        return f"{name}: {_NUMBERS[error.target_type]}, found {error.token.value!r}"
     return " ".join(str(error).split())
 
 

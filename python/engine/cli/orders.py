@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from engine.campaigns.repository import state_by_flight
+from engine.cli.arguments import Whole
 from engine.cli.asking import DryRun, Note, Yes
 from engine.cli.choosing import WhereText
 from engine.cli.output import utc
@@ -28,7 +29,7 @@ class Order:
     yes: Yes = False
     dry_run: DryRun = False
     expect: Annotated[
-        int | None,
+        Whole | None,
         Parameter(
             help="With --where: change nothing unless just so many campaigns would be moved."
         ),

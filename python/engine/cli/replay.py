@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from engine.backtest.changes import Change, parse_change
 from engine.campaigns.files.times import instant
+from engine.cli.arguments import Whole
 from engine.cli.output import as_json, complain, progress, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.ids import PARTITIONS
@@ -25,12 +26,12 @@ MOST_SHOWN = 30
 
 def command(
     *,
-    partition: Annotated[list[int] | None, Parameter(negative="")] = None,
+    partition: Annotated[list[Whole] | None, Parameter(negative="")] = None,
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     interval: float | None = None,
-    window: int | None = None,
+    window: Whole | None = None,
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:

@@ -69,12 +69,18 @@ def stop_command(*ids: str, order: Order = _PLAIN) -> int:
 
 
 def _move(verb: str, ids: Sequence[str], order: Order) -> int:
+    if order.expect is not None and order.expect < 0:
+        complain(f"engine {verb}: --expect of 0 or more, found {order.expect}")
+        return NOT_UNDERSTOOD
     if order.where is not None:
         parse(order.where)  # before there is a connection
         if ids:
             complain(f"engine {verb}: ids or --where, found both")
             return NOT_UNDERSTOOD
         return _move_chosen(verb, order, order.where)
+    if order.expect is not None:
+        complain(f"engine {verb}: --expect goes with --where, found ids")
+        return NOT_UNDERSTOOD
     if not ids:
         complain(f"engine {verb}: at least one campaign id or --where, found none")
         return NOT_UNDERSTOOD
