@@ -76,7 +76,9 @@ class DashboardSettings(ServiceSettings, frozen=True, forbid_unknown_fields=True
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no text"
             where = self.access_token_file
-            raise ConfigError(f"access_token_file: {where}: a file to read, {reason}") from None
+            raise ConfigError(
+                f"access_token_file: {where}: a file to read, found {reason}"
+            ) from None
         if len(found) < _SHORTEST_TOKEN:
             wanted = f"at least {_SHORTEST_TOKEN} characters"
             raise ConfigError(f"access_token_file: {wanted}, found {len(found)}")

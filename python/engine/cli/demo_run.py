@@ -101,7 +101,7 @@ class Demo:
                     seconds = self._clock.monotonic() - self._began
                     self._say(f"stopping the workers, then the {self._sellers}")
                     self.platforms = gateway.totals()
-                await fleet.stop(("dashboard",) if self._dashboard else (), grace_seconds=1.0)
+                await fleet.stop(("dashboard",) if self._dashboard else (), grace_seconds=5.0)
                 failed = [child.name for child in fleet.children if child.exit_code]
                 if self._settings.platforms:  # what it has in hand, it still reports
                     await fleet.stop(("gateway",), grace_seconds=_GRACE_SECONDS)
