@@ -1,3 +1,5 @@
+"""The demo's screen: what fits a terminal, and what it says of trouble."""
+
 import io
 
 import pytest

@@ -1,3 +1,5 @@
+"""Every decision in one sentence with the figures that made it."""
+
 import msgspec
 import pytest
 

@@ -1,3 +1,5 @@
+"""What the demo sees of a fleet: sums of the streams, and who is alive."""
+
 from engine.domain.codec import encode_campaign
 from engine.messaging.memory import MemoryBroker
 from engine.messaging.records import Columns, Decide, Heartbeat, Take, encode
