@@ -268,7 +268,8 @@ def _largest(rows: Rows, count: int) -> list[int]:
 
 def _write(out: Path, ran: _Backtest, results: Results, *, log: str) -> None:
     # matplotlib takes a while to import, which those who want no report need not wait for.
-    from engine.cli.backtest_page import Runs, backtest_page
+    from engine.cli.backtest_figures import Runs
+    from engine.cli.backtest_page import backtest_page
 
     runs = Runs(ran.rows, ran.outcomes.get("observe"), ran.outcomes.get("simulate"))
     with progress("drawing", None):
