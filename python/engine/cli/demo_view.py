@@ -21,6 +21,15 @@ __all__ = ["Child", "DemoState", "render"]
 _BARS = "▁▂▃▄▅▆▇█"
 _NO_WORKERS = ("market", "dashboard")  # of the demo's processes
 _WIDE = 104  # from here on there is room for more columns
+_WORKER_FIGURES = {  # and from which width on
+    "partitions": 44,
+    "rounds": 74,
+    "decisions": _WIDE,
+    "samples": 80,
+    "lag": 62,
+    "round": 68,
+    "heartbeat": 55,
+}
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -123,9 +132,7 @@ def _workers(view: View, demo: DemoState, width: int) -> Table:
     table = _table()
     table.add_column("worker", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    figures = ["partitions", "rounds", "samples", "lag", "round", "heartbeat"]
-    if width >= _WIDE:
-        figures.insert(2, "decisions")
+    figures = [figure for figure, from_width in _WORKER_FIGURES.items() if width >= from_width]
     for figure in figures:
         table.add_column(figure, justify="right", no_wrap=True)
     processes = {child.name: child for child in demo.children if child.name not in _NO_WORKERS}

@@ -258,7 +258,7 @@ def _streams(streams: list[StreamFacts], facts: ServerFacts) -> list[Finding]:
 
 
 def _stream(one: StreamFacts) -> Finding:
-    size = f"{one.messages:,} messages, {one.bytes / MIB:,.1f} MiB, {one.replicas} replica{'s' * (one.replicas > 1)}"
+    size = f"{one.messages:,} messages, {one.bytes / MIB:,.1f} MiB, {one.replicas} replicas"
     if one.differs:
         return Finding(one.stream, "fail", "; ".join(one.differs), "engine provision, as operator")
     if one.lagging:

@@ -35,6 +35,14 @@ def test_the_screen_of_a_usual_terminal_says_what_matters() -> None:
         assert words in text
 
 
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80, 104])
+def test_a_narrow_terminal_leaves_figures_out_and_not_whose_they_are(width: int) -> None:
+    lines = drawn(view(), state(), width=width)
+    [row] = [line for line in lines if "worker-2" in line]
+    assert "alive (pid 102)" in row
+    assert "…" not in row
+
+
 def test_a_taller_terminal_shows_more_campaigns() -> None:
     rows = [
         sum("campaign-with" in line for line in drawn(view(), state(), height=height))
