@@ -1,5 +1,6 @@
 """The process of `engine`: exit codes, and one line where something went wrong."""
 
+import contextlib
 import difflib
 import os
 import sys
@@ -38,10 +39,15 @@ def run(arguments: Sequence[str]) -> int:
             raise _first(group) from None
     except KeyboardInterrupt:
         return _said("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe has had enough: no complaint, and none from the exit's flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of a pipe has had enough: no complaint
+        _leave_stdout()
         return FAILED
+    except OSError as error:
+        if error.strerror is None:  # none of the system's, such as a TimeoutError
+            raise
+        _leave_stdout()
+        where = f"{error.filename}: " if error.filename else ""
+        return _said(f"{where}{error.strerror}", FAILED)  # the disk is full, and the like
     except CycloptsError as error:
         return _said(_usage(error, arguments), NOT_UNDERSTOOD)
     except ConfigError as error:
@@ -51,6 +57,12 @@ def run(arguments: Sequence[str]) -> int:
     except ImportError as error:  # of a command's own module, or of an extra it needs
         return _said(f"{error.__cause__ or error}", FAILED)
     return code if isinstance(code, int) else DONE
+
+
+def _leave_stdout() -> None:
+    """Let the exit's flush go nowhere: what could not be written now cannot be written then."""
+    with contextlib.suppress(OSError):  # a stdout that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _first(group: BaseException) -> BaseException:

@@ -1,15 +1,18 @@
-"""Arguments as several commands take them: whole numbers, and files that are written at the end."""
+"""Arguments as several commands take them: whole numbers, times, files written at the end."""
 
 import os
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import CoercionError, Parameter, Token
 
+from engine.campaigns.files.times import instant
+from engine.clock import SystemClock
 from engine.errors import ConfigError
 
-__all__ = ["Whole", "check_writable"]
+__all__ = ["Whole", "check_writable", "time_of"]
 
 
 def _whole(_type: object, tokens: Sequence[Token]) -> int:
@@ -34,3 +37,17 @@ def check_writable(flag: str, path: Path) -> None:
         found = "no permission to write it"
     if found:
         raise ConfigError(f"{flag} {path}: a file to write, found {found}")
+
+
+def time_of(flag: str, text: str | None) -> float | None:
+    """Return the time that a flag names, in epoch seconds; None where it is not given.
+
+    Raises ConfigError.
+    """
+    if text is None:
+        return None
+    now = SystemClock().now()
+    try:
+        return instant(text, zone=UTC, since=now, now=now)
+    except ValueError as error:
+        raise ConfigError(f"{flag}: {error}, found {text!r}") from None

@@ -114,3 +114,8 @@ def test_a_dry_run_of_the_kill_switch_looks_and_turns_nothing(engine: "Engine") 
 def test_a_dry_run_of_the_kill_switch_knows_an_account_of_nobody(engine: "Engine") -> None:
     wanted = "engine: --account: an account that campaigns name, found 'acme'\n"
     assert engine("halt", "--account", "acme", "--dry-run") == (2, "", wanted)
+
+
+def test_a_time_may_be_now(engine: "Engine") -> None:
+    line = "engine replay: nothing was recorded that could be decided again\n"
+    assert engine("replay", "--from", "now") == (1, "", line)
