@@ -1,16 +1,21 @@
 """`engine worker`: one worker of the fleet, until SIGTERM or SIGINT."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from cyclopts import App
 
 from engine.cli.serving import Flag, own_name, serve_with, served_health, served_metrics
 from engine.cli.versions import engine_version
 from engine.clock import Clock, SystemClock
 from engine.messaging.permissions import Role
-from engine.metrics.worker import worker_families
 from engine.wiring import open_broker, stopped_by_signals
 from engine.worker.service import Worker
 from engine.worker.settings import WorkerSettings
 from engine.worker.tally import ROUND_BOUNDS_MS
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 __all__ = ["app", "command", "serve"]
 
@@ -87,10 +92,12 @@ async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None
         service = Worker(
             broker=broker, clock=clock, name=name, settings=settings, version=engine_version()
         )
-        page = served_metrics(
-            settings.metrics_port,
-            service="worker",
-            collect=lambda: worker_families(service, bounds_ms=ROUND_BOUNDS_MS),
-        )
+
+        def families() -> "Iterable[Metric]":
+            from engine.metrics.worker import worker_families  # as served_metrics imports its own
+
+            return worker_families(service, bounds_ms=ROUND_BOUNDS_MS)
+
+        page = served_metrics(settings.metrics_port, service="worker", collect=families)
         async with stopped_by_signals(service), served_health(settings.health, service), page:
             await service.run()

@@ -4,6 +4,8 @@ import importlib
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +70,11 @@ def test_a_name_of_its_own_is_one_of_the_broker_whatever_the_host_is_called(
         name = serving.own_name(kind)
         assert is_campaign_id(name)
         assert name.endswith(f"{kind}-{os.getpid()}")
+
+
+def test_a_worker_without_a_page_does_not_import_what_makes_one() -> None:
+    script = "import sys, engine.cli.worker; print('prometheus_client' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
