@@ -227,6 +227,14 @@ impl Account {
         self.cap.left_after(self.settled)
     }
 
+    /// Returns whether more was spent than any cap allowed: the platform does not stop at its cap, as
+    /// one does not that is told of caps now and then.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        let held = self.held.first().map_or(Micros::ZERO, |held| held.cap);
+        self.settled > self.cap.max(held)
+    }
+
     /// Returns the spend of the day.
     #[must_use]
     pub fn today(&self) -> Micros {

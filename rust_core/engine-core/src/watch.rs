@@ -117,8 +117,9 @@ impl Watch {
         }
         let middle = self.lag_ms + 0.5 * seen.interval_ms * seen.rounds;
         let bid = self.bid_at(seen.at_ms - middle as i64);
-        // On its cap a platform sells nothing, whatever is bid.
-        let is_stopped = account.open().0 < bid / 2;
+        // On its cap a platform sells nothing, whatever is bid. One that has passed its cap sells on:
+        // taken for stopped it would teach nothing, and its traffic would be held to be next to none.
+        let is_stopped = account.open().0 < bid / 2 && !account.has_passed();
         self.rounds = learned_amount(self.rounds + seen.rounds);
         if bid > 0 && !is_stopped {
             let offered = seen.rounds * seen.traffic;
@@ -274,6 +275,27 @@ mod tests {
         other.note_bid(10_000, 800_000);
         taught(&mut other, &account(20), &seen(21_000, Some(3000.0)));
         assert!(mid > other.response.mid(), "{mid:?}");
+    }
+
+    #[test]
+    fn a_platform_that_passes_its_cap_teaches_how_much_it_sells() {
+        // Told of caps late, a platform spends more than each of them allows, round by round.
+        let is_known = |beyond: i64| {
+            let mut watch = Watch::default();
+            watch.note_bid(0, 400_000);
+            for round in 1..=20_u32 {
+                let mut account = account(20 * u64::from(round));
+                account.cap = Micros(account.settled.0 - beyond);
+                taught(
+                    &mut watch,
+                    &account,
+                    &seen(i64::from(round) * 2000, Some(0.0)),
+                );
+            }
+            watch.response.own().is_some()
+        };
+        assert!(!is_known(0), "on its cap: nothing is known of the traffic");
+        assert!(is_known(5_900_000));
     }
 
     #[test]
