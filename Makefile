@@ -61,13 +61,14 @@ drill-teeth: setup ## the drill on workers without the fence: it must fail
 
 SECONDS  ?= 60
 SEED     ?= 1
+CASES    ?= 1000000000
 # LLVM's own counters, which stable Rust can be asked for: the fuzzer goes after code not met before.
 COUNTERS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
 
 fuzz: setup ## damage everything that reads what others wrote: make fuzz SECONDS=600
 	@RUSTFLAGS="$(COUNTERS)" CARGO_TARGET_DIR=target/counted cargo build --quiet --locked --profile fuzz --package engine-fuzz
-	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) --core target/counted/fuzz/engine-fuzz $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) --cases $(CASES) --core target/counted/fuzz/engine-fuzz $(ARGS)
 
 bench: setup ## the hot paths: criterion on the core, pytest-benchmark on the border
 	cargo bench --locked
