@@ -129,7 +129,9 @@ fn stream(words: &mut [u64]) -> f64 {
 
 fn main() {
     let wanted = std::env::var("ROUND_CAMPAIGNS").unwrap_or_else(|_| "10000,100000".into());
-    let sizes = wanted.split(',').filter_map(|size| size.trim().parse().ok());
+    let sizes = wanted
+        .split(',')
+        .filter_map(|size| size.trim().parse().ok());
     let mut last = String::new();
     for campaigns in sizes {
         let mut running = Running::new(campaigns);
@@ -148,10 +150,17 @@ fn main() {
             }
         }
         let [none, tenth, all, floor] = least.map(|seconds| seconds * 1e3);
-        for (name, ms) in [("none", none), ("one in ten", tenth), ("all", all), ("floor", floor)] {
+        for (name, ms) in [
+            ("none", none),
+            ("one in ten", tenth),
+            ("all", all),
+            ("floor", floor),
+        ] {
             let each = ms * 1e6 / campaigns as f64;
             let times = ms / floor;
-            println!("{campaigns:>8} campaigns × 4, heard from: {name:<10} {ms:>9.2} ms {each:>8.0} ns each {times:>7.1} × floor");
+            println!(
+                "{campaigns:>8} campaigns × 4, heard from: {name:<10} {ms:>9.2} ms {each:>8.0} ns each {times:>7.1} × floor"
+            );
         }
         last = format!(
             "{{\"campaigns\": {campaigns}, \"round_ms_none\": {none:.2}, \"round_ms_changed10\": {tenth:.2}, \"round_ms_all\": {all:.2}, \"round_floor_ms\": {floor:.2}}}"

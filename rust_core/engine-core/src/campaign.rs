@@ -5,8 +5,9 @@ use crate::guard::Trail;
 use crate::ledger::{APPLY_DELAY_MS, Account, Evidence, Receipts};
 use crate::money::Micros;
 use crate::outlook::condition::Condition;
-use crate::outlook::foresight::Foresight;
+use crate::outlook::foresight::{Foresight, Glance};
 use crate::pacing::Pacing;
+use crate::price::{Basis, Common};
 use crate::shadow::Solved;
 use crate::traffic::Traffic;
 use crate::verdict::{Action, Binding};
@@ -40,6 +41,10 @@ pub(crate) struct Series {
     pub(crate) watch: Watch,
     /// Its choice of forecasters; `None` while it has too few reports to be worth one.
     pub(crate) foresight: Option<Box<Foresight>>,
+    /// What is forecast until the next report, and what its price goes by: derived. The first is `None`
+    /// where it has to be found anew, and so is the campaign's part of the second.
+    pub(crate) glance: Option<Glance>,
+    pub(crate) basis: Basis,
 }
 
 /// A campaign and its state.
@@ -64,6 +69,8 @@ pub(crate) struct Campaign {
     pub(crate) day_opened: Micros,
     /// What was last reported changed; `None` before the first round.
     pub(crate) told: Option<Told>,
+    /// What its price goes by until something is learned: derived, `None` where it has to be found anew.
+    pub(crate) common: Option<Common>,
 }
 
 /// When reports come, and what happened since the last that did.
@@ -190,12 +197,20 @@ impl Campaign {
             day_began_ms: i64::MIN,
             day_opened: Micros::ZERO,
             told: None,
+            common: None,
         }
     }
 
     /// Returns the slots of all its series, those it dropped included.
     pub(crate) fn slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.series.iter().chain(&self.dropped).copied()
+    }
+
+    /// Returns the slot of one of these.
+    pub(crate) fn slot(&self, index: usize) -> Option<usize> {
+        let dropped = index.checked_sub(self.series.len());
+        let slot = dropped.map_or_else(|| self.series.get(index), |at| self.dropped.get(at));
+        slot.copied()
     }
 
     /// Returns the spend of the day.

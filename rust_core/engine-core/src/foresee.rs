@@ -12,7 +12,7 @@ use crate::outlook::foresight::{Expected, Foresight, Glance, Model, View};
 use crate::plan::Now;
 use crate::real::ln;
 use crate::regression::Estimate;
-use crate::worth::{self, Conversions, Held, Rates};
+use crate::worth::{self, Conversions, Held};
 
 const HOUR_MS: f64 = 3_600_000.0;
 /// Conversions and clicks that a series is held to begin with, where hours with few are drawn to what
@@ -106,58 +106,48 @@ impl Book {
                 one.watch.conversions_now(&one.account, &rates)
             });
         let relative = relative.copied().unwrap_or(1.0);
-        worth::held(&conversions, relative, &rates, &campaign.delays)
+        let weights = campaign.delays.weights();
+        worth::held(&conversions, relative, &rates, &weights)
     }
 
-    /// Lets the forecasters of a campaign's series learn from what came since the round before, and
-    /// follow the bids in force. `is_changed`: of each of its own series, whether its window changed.
-    /// Where neither did, nothing is computed.
-    pub(crate) fn foresee(&mut self, campaign: &Campaign, now: &Now, is_changed: &[bool]) {
-        let mut told: Option<(Rates, Vec<f64>)> = None;
-        let mut traffic: Option<f64> = None;
-        let places = campaign.series.iter().zip(is_changed).enumerate();
-        for (index, (&slot, &is_changed)) in places {
-            let Some(one) = self.series.get(slot) else {
-                continue;
-            };
-            let foresight = one.foresight.as_deref();
-            let is_answered = foresight.is_none_or(|known| known.bid_micros() == one.bid_micros);
-            if !is_changed && is_answered {
-                continue;
-            }
-            let held = is_changed.then(|| {
-                let (rates, relatives) = told.get_or_insert_with(|| campaign.rates(&self.series));
-                let relative = relatives.get(index).copied().unwrap_or(1.0);
-                worth::held(&one.watch.conversions, relative, rates, &campaign.delays).mean
-            });
-            let traffic = *traffic.get_or_insert_with(|| campaign.traffic.profile().at(now.at_ms));
-            let mut foresight = self
-                .series
-                .get_mut(slot)
-                .and_then(|one| one.foresight.take());
-            let Some(one) = self.series.get(slot) else {
-                continue;
-            };
-            let view = self.forecast_view(slot, one, now.at_ms, held, traffic);
-            if is_changed {
-                hear(&mut foresight, &view);
-            } else if let Some(foresight) = &mut foresight {
-                foresight.answer(&view.model, view.bid_micros);
-            }
-            if let Some(one) = self.series.get_mut(slot) {
-                one.foresight = foresight;
-            }
+    /// Lets the forecasters of a series learn from what came since the round before, and follow the bid
+    /// in force. `held_cvr`: what is held of its CVR, where its window changed. Where neither did,
+    /// nothing is computed.
+    pub(crate) fn foresee(
+        &mut self,
+        slot: usize,
+        now: &Now,
+        held_cvr: Option<f64>,
+        traffic: f64,
+    ) -> Option<Glance> {
+        let one = self.series.get_mut(slot)?;
+        let mut foresight = one.foresight.take();
+        let one = self.series.get(slot)?;
+        let view = self.forecast_view(slot, one, now.at_ms, held_cvr, traffic);
+        if held_cvr.is_some() {
+            hear(&mut foresight, &view);
+        } else if let Some(foresight) = &mut foresight
+            && foresight.bid_micros() != view.bid_micros
+        {
+            foresight.answer(&view.model, view.bid_micros);
         }
+        let glance = match &foresight {
+            Some(foresight) => foresight.glance(),
+            None => view.glance(),
+        };
+        let one = self.series.get_mut(slot)?;
+        (one.foresight, one.glance) = (foresight, Some(glance));
+        one.glance
     }
 
-    /// Returns what a decision asks of a series.
+    /// Returns what a decision asks of a series, found from nothing.
     pub(crate) fn glance(&self, slot: usize, at_ms: i64) -> Glance {
         let foresight = self
             .series
             .get(slot)
             .and_then(|one| one.foresight.as_deref());
         match foresight {
-            Some(foresight) => foresight.glance(self.tick(at_ms)),
+            Some(foresight) => foresight.glance(),
             None => self.bare_view(slot, at_ms).glance(),
         }
     }
@@ -197,7 +187,12 @@ impl Book {
         let mut view = self.bare_view(slot, at_ms);
         view.usual_cvr = (conversions + USUAL.0) / (account.clicks as f64 + USUAL.1);
         view.model.cvr = cvr;
-        let curve = one.watch.response.own().filter(|_| one.bid_micros > 0);
+        let curve = one
+            .watch
+            .learned
+            .response
+            .own()
+            .filter(|_| one.bid_micros > 0);
         if let Some(curve) = curve {
             let (clicks, spend) = curve.at(ln(one.bid_micros as f64));
             let rounds_an_hour = HOUR_MS / f64::from(self.interval_ms);

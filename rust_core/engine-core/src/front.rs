@@ -6,6 +6,7 @@ use crate::plan::{Now, Plan};
 use crate::price::View;
 use crate::real::{exp, ln};
 use crate::shadow::{Lane, Terms, highest, totals};
+use crate::verdict::Desk;
 
 /// Points of a front.
 const POINTS: u32 = 33;
@@ -52,12 +53,14 @@ impl Book {
             rounds: 1.0,
             interval_ms: f64::from(self.interval_ms),
         };
-        let (settled, _) = found.totals(&self.series);
+        let mut desk = Desk::default();
+        let sums = self.look_over(found, &now, &mut desk);
         let (_, day_ends) = self.day(found.definition.calendar, at_ms);
-        let today = found.today(&self.series);
+        let (settled, today) = (sums.settled, sums.today);
         let plan = Plan::new(&found.definition, &now, settled, today, day_ends);
-        let money = self.money(found, settled, today, day_ends, &plan);
-        let view = found.view(&self.series, &now, &money);
+        let money = sums.money(day_ends, &plan);
+        let common = found.common(&self.series, &mut desk.bases);
+        let view = View::new(found, &common, desk.bases.iter(), &now, &money, desk.lanes);
         Ok(front(&view, found.pacing.multiplier))
     }
 }
@@ -112,7 +115,6 @@ mod tests {
         let lanes = vec![lane(13.0, 0.03), lane(14.0, 0.02)];
         let (won, spend) = totals(&lanes, ln(0.5));
         let view = View {
-            held: Vec::new(),
             terms: Terms {
                 spent: spend * 50.0 * 1.25,
                 won: won * 50.0,

@@ -22,8 +22,9 @@ const LEAST_FOR_GOAL: f64 = 0.25;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Lane {
     pub(crate) curve: Curve,
-    /// Logarithm of the bid at a multiplier of 1.
+    /// Logarithm of the bid at a multiplier of 1, and that bid.
     pub(crate) unit: f64,
+    pub(crate) unit_bid: f64,
     /// Logarithms of the least and the most that may be bid.
     pub(crate) bounds: (f64, f64),
     /// What a click is expected to bring: conversions, impressions, or itself.
@@ -214,6 +215,7 @@ pub(crate) mod tests {
         Lane {
             curve: Response::default().curve(usual_bid, 20.0),
             unit: ln(brings * 20_000_000.0),
+            unit_bid: brings * 20_000_000.0,
             bounds: (0.0, 30.0),
             brings,
             is_open: true,

@@ -348,6 +348,7 @@ impl Book {
                 _ => Some(Box::new(Foresight::read(reader, key)?)),
             },
             receipts: Receipts::read(reader, self.windows.capacity())?,
+            ..Series::default()
         };
         let (head, reference, count) = (
             reader.u32()? as usize,

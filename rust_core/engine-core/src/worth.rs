@@ -145,7 +145,8 @@ impl Delays {
         }
     }
 
-    fn weights(&self) -> Rates {
+    /// Returns how likely each curve is; in sum 1.
+    pub(crate) fn weights(&self) -> Rates {
         let mut weights = self.likely.map(exp);
         let delayed = weights.iter_mut().zip(MEAN_DELAYS);
         delayed
@@ -199,10 +200,10 @@ where
     sum(Some(&bare))
 }
 
-/// Returns what is held of the CVR of one series.
-pub(crate) fn held(one: &Conversions, relative: f64, rates: &Rates, delays: &Delays) -> Held {
+/// Returns what is held of the CVR of one series. `weights`: of the delay curves.
+pub(crate) fn held(one: &Conversions, relative: f64, rates: &Rates, weights: &Rates) -> Held {
     let mut mean = 0.0;
-    for ((weight, rate), matured) in delays.weights().iter().zip(rates).zip(&one.matured) {
+    for ((weight, rate), matured) in weights.iter().zip(rates).zip(&one.matured) {
         mean += weight * (one.seen + SHAPE) / (matured + SHAPE / (rate * relative));
     }
     Held {
@@ -252,7 +253,7 @@ mod tests {
             delays.learn(&likely);
         }
         let rates = rates(&[(&one, 1.0)].into_iter());
-        let held = held(&one, 1.0, &rates, &delays);
+        let held = held(&one, 1.0, &rates, &delays.weights());
         let bare = one.seen / one.matured[0];
         assert!(
             bare < 0.083 && (0.08..0.12).contains(&held.mean),
@@ -281,7 +282,7 @@ mod tests {
                 delays.learn(&likely);
             }
             let rates = rates(&[(&one, relative)].into_iter());
-            let found = held(&one, relative, &rates, &delays);
+            let found = held(&one, relative, &rates, &delays.weights());
             prop_assert!(0.0 < found.mean && found.mean <= found.hoped && found.hoped <= 1.0);
             let weights: f64 = delays.weights().iter().sum();
             prop_assert!((weights - 1.0).abs() < 1e-9);

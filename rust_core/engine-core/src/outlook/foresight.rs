@@ -56,13 +56,14 @@ pub(crate) struct View<'a> {
     pub(crate) usual_cvr: f64,
 }
 
-/// What is expected of a series' next report, as far as a decision asks.
+/// What is expected of a series' next report, as far as a decision asks: it stays until one comes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Glance {
     pub(crate) cpc_micros: Option<f64>,
     pub(crate) cvr: Option<f64>,
-    pub(crate) confidence: f64,
-    pub(crate) clicks: u64,
+    pub(crate) grounds: Grounds,
+    /// The bid that this is for; `None` where it is for any.
+    pub(crate) bid_micros: Option<i64>,
 }
 
 /// What is expected of a series' next report.
@@ -227,9 +228,16 @@ impl View<'_> {
         Glance {
             cpc_micros: reading.cpc.map(|line| line.mean() * unit),
             cvr: reading.cvr.map(|line| line.mean()),
-            confidence: reading.grounds.confidence(self.tick).value,
-            clicks: reading.grounds.clicks,
+            grounds: reading.grounds,
+            bid_micros: None,
         }
+    }
+}
+
+impl Glance {
+    /// Returns the time of the newest sample, or `None` of an empty window.
+    pub(crate) fn newest(&self) -> Option<u32> {
+        (self.grounds.samples > 0).then_some(self.grounds.newest)
     }
 }
 
@@ -316,12 +324,12 @@ impl Foresight {
         self.bid_micros
     }
 
-    pub(crate) fn glance(&self, tick: u32) -> Glance {
+    pub(crate) fn glance(&self) -> Glance {
         Glance {
             cpc_micros: self.cpc.predict().map(|chosen| chosen.value),
             cvr: self.cvr.predict().map(|chosen| chosen.value),
-            confidence: self.grounds.confidence(tick).value,
-            clicks: self.grounds.clicks,
+            grounds: self.grounds,
+            bid_micros: Some(self.bid_micros),
         }
     }
 
