@@ -275,7 +275,7 @@ impl Book {
         // The first round with the new definition reports it, whatever it decides.
         campaign.told = None;
         campaign.solved = None;
-        campaign.common = None;
+        (campaign.common, campaign.clock) = (None, None);
         campaign.series = slots;
         campaign.dropped = dropped;
         campaign.definition = definition;

@@ -9,7 +9,7 @@ use crate::outlook::foresight::{Foresight, Glance};
 use crate::pacing::Pacing;
 use crate::price::{Basis, Common};
 use crate::shadow::Solved;
-use crate::traffic::Traffic;
+use crate::traffic::{Clock, Traffic};
 use crate::verdict::{Action, Binding};
 use crate::watch::Watch;
 use crate::window::since;
@@ -60,7 +60,8 @@ pub(crate) struct Campaign {
     pub(crate) carried: Micros,
     pub(crate) pacing: Pacing,
     pub(crate) rhythm: Rhythm,
-    pub(crate) traffic: Traffic,
+    /// Apart, as it is asked for once an hour and where there is news.
+    pub(crate) traffic: Box<Traffic>,
     pub(crate) delays: Delays,
     /// The price of money as last solved; `None` before the first report.
     pub(crate) solved: Option<Solved>,
@@ -71,6 +72,7 @@ pub(crate) struct Campaign {
     pub(crate) told: Option<Told>,
     /// What its price goes by until something is learned: derived, `None` where it has to be found anew.
     pub(crate) common: Option<Common>,
+    pub(crate) clock: Option<Clock>,
 }
 
 /// When reports come, and what happened since the last that did.
@@ -191,13 +193,14 @@ impl Campaign {
             carried: Micros::ZERO,
             pacing: Pacing::default(),
             rhythm: Rhythm::default(),
-            traffic: Traffic::default(),
+            traffic: Box::default(),
             delays: Delays::default(),
             solved: None,
             day_began_ms: i64::MIN,
             day_opened: Micros::ZERO,
             told: None,
             common: None,
+            clock: None,
         }
     }
 

@@ -60,7 +60,7 @@ impl Book {
         let one = self.series.get(slot).ok_or_else(unknown)?;
         let campaign = self.find(one.campaign).ok_or_else(unknown)?;
         let held = self.held_now(campaign, slot);
-        let traffic = campaign.traffic.profile().at(at_ms);
+        let traffic = campaign.traffic.at(at_ms);
         let view = self.forecast_view(slot, one, at_ms, Some(held.mean), traffic);
         let mut foresight = one.foresight.clone();
         if one.is_heard {

@@ -6,6 +6,7 @@ use crate::plan::{Now, Plan};
 use crate::price::View;
 use crate::real::{exp, ln};
 use crate::shadow::{Lane, Terms, highest, totals};
+use crate::traffic::Clock;
 use crate::verdict::Desk;
 
 /// Points of a front.
@@ -58,9 +59,11 @@ impl Book {
         let (_, day_ends) = self.day(found.definition.calendar, at_ms);
         let (settled, today) = (sums.settled, sums.today);
         let plan = Plan::new(&found.definition, &now, settled, today, day_ends);
-        let money = sums.money(day_ends, &plan);
         let common = found.common(&self.series, &mut desk.bases);
-        let view = View::new(found, &common, desk.bases.iter(), &now, &money, desk.lanes);
+        let times = found.times(&common, at_ms, day_ends);
+        let clock = Clock::new(&found.traffic, &times);
+        let money = sums.money(&plan, clock.rounds(&times, now.interval_ms), clock.traffic);
+        let view = View::new(found, &common, desk.bases.iter(), &money, desk.lanes);
         Ok(front(&view, found.pacing.multiplier))
     }
 }

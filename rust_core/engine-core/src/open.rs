@@ -24,7 +24,7 @@ impl Book {
         &mut self,
         campaign: &mut Campaign,
         now: &Now,
-        day_began_ms: i64,
+        (day_began_ms, day_ends_ms): (i64, i64),
         desk: &mut Desk,
     ) -> bool {
         let is_taught = self.learn(campaign, now);
@@ -58,9 +58,12 @@ impl Book {
             series.open(now, &day, self.tick_ms);
         }
         if is_heard || is_taught {
-            campaign.common = None;
+            (campaign.common, campaign.clock) = (None, None);
         }
-        self.foresee_all(campaign, now, desk);
+        let common = self.prepared(campaign, &mut desk.bases);
+        let clock = campaign.clock_at(&common, now.at_ms, day_ends_ms);
+        campaign.clock = Some(clock);
+        self.foresee_all(campaign, now, clock.traffic, &desk.changed);
         is_heard
     }
 
@@ -104,10 +107,8 @@ impl Book {
     }
 
     /// Lets the forecasters of a campaign's series learn where windows changed, and follow bids that did.
-    fn foresee_all(&mut self, campaign: &mut Campaign, now: &Now, desk: &mut Desk) {
-        self.prepared(campaign, &mut desk.bases);
-        let mut traffic: Option<f64> = None;
-        for (&slot, &is_changed) in campaign.series.iter().zip(&desk.changed) {
+    fn foresee_all(&mut self, campaign: &Campaign, now: &Now, traffic: f64, changed: &[bool]) {
+        for (&slot, &is_changed) in campaign.series.iter().zip(changed) {
             let Some(series) = self.series.get(slot) else {
                 continue;
             };
@@ -119,7 +120,6 @@ impl Book {
                 continue;
             }
             let held_cvr = is_changed.then_some(series.basis.held_cvr);
-            let traffic = *traffic.get_or_insert_with(|| campaign.traffic.profile().at(now.at_ms));
             self.foresee(slot, now, held_cvr, traffic);
         }
     }
@@ -128,13 +128,14 @@ impl Book {
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
     fn learn(&mut self, campaign: &mut Campaign, now: &Now) -> bool {
         let definition = &campaign.definition;
+        let clock = campaign.clock.filter(|clock| clock.shows(now.at_ms));
         let mut seen = Seen {
             at_ms: now.at_ms,
             interval_ms: now.interval_ms,
             rounds: now.rounds,
             heard_ms: None,
             every_rounds: campaign.rhythm.every_rounds,
-            traffic: campaign.traffic.profile().at(now.at_ms),
+            traffic: clock.map_or_else(|| campaign.traffic.at(now.at_ms), |clock| clock.traffic),
             flight_ms: (definition.ends_at_ms - definition.starts_at_ms).max(1) as f64,
         };
         // What the campaign's series have together is only asked for where one of them has news.

@@ -7,13 +7,15 @@ use crate::definition::{Definition, Strategy};
 use crate::guard;
 use crate::money::Micros;
 use crate::pacing::LEAST_MULTIPLIER;
-use crate::plan::Now;
 use crate::real::{exp, ln};
 use crate::response::Answer;
 use crate::shadow::{Lane, Terms};
+use crate::traffic::{Clock, Rounds, Times};
 use crate::verdict::Outlook;
 use crate::worth::{self, Held, Rates};
 
+/// Of an end that has come, so many rounds are held to be left.
+const LEAST_ROUNDS: f64 = 0.1;
 /// Clicks known that make an answer half trusted.
 const HALF_TRUSTED_CLICKS: f64 = 4.0;
 /// Before any clicks, this part of a bid at a multiplier of 1 is held to win half of them.
@@ -28,7 +30,10 @@ pub(crate) struct Money {
     /// Reserved on platforms that the campaign has left.
     pub(crate) lost: Micros,
     pub(crate) today: Micros,
-    pub(crate) day_ends: i64,
+    /// Before it and after, of usual traffic.
+    pub(crate) rounds: Rounds,
+    /// Of the time, relative to usual.
+    pub(crate) traffic: f64,
     /// What an even plan would spend in a round.
     pub(crate) a_round: f64,
 }
@@ -40,7 +45,7 @@ pub(crate) struct Common {
     /// CVRs of all its series together.
     pub(crate) rates: Rates,
     /// How old reports are when they come.
-    lag_ms: i64,
+    pub(crate) lag_ms: i64,
     /// How far the answers are known, 0 to 1.
     trust: f64,
     won: f64,
@@ -108,6 +113,24 @@ impl Campaign {
         if count > 0.0 { sum / count } else { 0.0 }
     }
 
+    /// Returns the times that its traffic is asked for.
+    pub(crate) fn times(&self, common: &Common, at_ms: i64, day_ends_ms: i64) -> Times {
+        Times {
+            at_ms,
+            lag_ms: common.lag_ms,
+            starts_at_ms: self.definition.starts_at_ms,
+            day_ends_ms,
+            ends_at_ms: self.definition.ends_at_ms,
+        }
+    }
+
+    /// Returns the clock of a round: the one of the round before, while it shows the time.
+    pub(crate) fn clock_at(&self, common: &Common, at_ms: i64, day_ends_ms: i64) -> Clock {
+        let kept = self.clock.filter(|clock| clock.shows(at_ms));
+        let times = || self.times(common, at_ms, day_ends_ms);
+        kept.unwrap_or_else(|| Clock::new(&self.traffic, &times()))
+    }
+
     /// Returns what its price goes by until something is learned, and writes the same of each platform.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // at most 2^53
     pub(crate) fn common(&self, series: &[Series], bases: &mut Vec<Basis>) -> Common {
@@ -171,11 +194,11 @@ impl View {
         campaign: &Campaign,
         common: &Common,
         bases: impl Iterator<Item = &'a Basis>,
-        now: &Now,
         money: &Money,
         mut lanes: Vec<Lane>,
     ) -> Self {
         let definition = &campaign.definition;
+        let rounds = money.rounds;
         let mut price = None;
         lanes.clear();
         lanes.extend(bases.enumerate().map(|(index, basis)| {
@@ -197,12 +220,6 @@ impl View {
                 is_open: guard::is_open(definition, index),
             }
         }));
-        let profile = campaign.traffic.profile();
-        let from_ms = (now.at_ms - common.lag_ms).max(definition.starts_at_ms);
-        let rounds = |to_ms: i64| {
-            let rounds = profile.rounds(from_ms, to_ms, now.interval_ms);
-            rounds.max(0.1)
-        };
         let spent = money.settled.saturating_add(money.lost);
         let day_left = if definition.daily_cap_micros > 0 {
             Micros(definition.daily_cap_micros)
@@ -218,9 +235,9 @@ impl View {
         let has_target = definition.target_cpa_micros > 0 || definition.target_roas > 0.0;
         let terms = Terms {
             left: Micros(definition.budget_micros).left_after(spent).0 as f64,
-            rounds: rounds(definition.ends_at_ms),
+            rounds: rounds.flight.max(LEAST_ROUNDS),
             day_left,
-            day_rounds: rounds(money.day_ends.min(definition.ends_at_ms)),
+            day_rounds: rounds.day.max(LEAST_ROUNDS),
             spent: money.settled.0 as f64,
             won: common.won,
             doubt: common.doubt,
@@ -232,8 +249,8 @@ impl View {
             lanes,
             terms,
             trust: common.trust,
-            passed: profile.rounds(definition.starts_at_ms, from_ms, now.interval_ms),
-            traffic: profile.at(now.at_ms),
+            passed: rounds.passed,
+            traffic: money.traffic,
         }
     }
 }

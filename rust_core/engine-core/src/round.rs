@@ -18,6 +18,7 @@ use crate::plan::{Now, Plan, click_micros, reason_to_hold};
 use crate::price::{Money, View};
 use crate::shadow::solve;
 use crate::told::Rows;
+use crate::traffic::Rounds;
 use crate::verdict::{Action, Binding, Desk, Outlook, Verdict};
 
 pub use crate::told::{DECISION_BYTES, SERIES_DECISION_BYTES};
@@ -53,12 +54,13 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    pub(crate) fn money(&self, day_ends: i64, plan: &Plan) -> Money {
+    pub(crate) fn money(&self, plan: &Plan, rounds: Rounds, traffic: f64) -> Money {
         Money {
             settled: self.settled,
             lost: self.lost,
             today: self.today,
-            day_ends,
+            rounds,
+            traffic,
             a_round: plan.a_round,
         }
     }
@@ -92,7 +94,7 @@ impl Book {
             .filter(|one| one.definition.account != 0)
         {
             let day = days.of(campaign.definition.calendar);
-            heard.push(self.open(campaign, &now, day.began_ms, &mut desk));
+            heard.push(self.open(campaign, &now, (day.began_ms, day.ends_ms), &mut desk));
             let totals = campaign.totals(&self.series);
             accounts.count(campaign, totals, campaign.today(&self.series), at_ms);
         }
@@ -101,7 +103,7 @@ impl Book {
         for campaign in &mut campaigns {
             let day = days.of(campaign.definition.calendar);
             let is_heard = if campaign.definition.account == 0 {
-                self.open(campaign, &now, day.began_ms, &mut desk)
+                self.open(campaign, &now, (day.began_ms, day.ends_ms), &mut desk)
             } else {
                 heard.next().unwrap_or(false)
             };
@@ -203,12 +205,15 @@ impl Book {
         let (settled, today) = (sums.settled, sums.today);
         let plan = Plan::new(&campaign.definition, now, settled, today, turn.day_ends_ms);
         campaign.follow_reports(now, turn.is_heard, settled);
-        let money = sums.money(turn.day_ends_ms, &plan);
         let common = self.prepared(campaign, &mut desk.bases);
+        let times = campaign.times(&common, now.at_ms, turn.day_ends_ms);
+        let clock = campaign.clock_at(&common, now.at_ms, turn.day_ends_ms);
+        let rounds = clock.rounds(&times, now.interval_ms);
+        let money = sums.money(&plan, rounds, clock.traffic);
         let own = campaign.series.iter();
         let bases = own.filter_map(|&slot| self.series.get(slot).map(|one| &one.basis));
         let lanes = std::mem::take(&mut desk.lanes);
-        let view = View::new(campaign, &common, bases, now, &money, lanes);
+        let view = View::new(campaign, &common, bases, &money, lanes);
         let is_stale = campaign.is_stale(now);
         let trust = if is_stale { 0.0 } else { view.trust };
         if is_stale {
