@@ -163,8 +163,8 @@ impl Series {
 impl Series {
     /// Returns what its market is up to; thin while it has too few reports to tell.
     pub(crate) fn condition(&self) -> Condition {
-        let foresight = self.foresight.as_deref();
-        foresight.map_or(Condition::Thin, Foresight::condition)
+        let glance = self.glance.as_ref();
+        glance.map_or(Condition::Thin, |glance| glance.condition)
     }
 
     /// Takes the evidence that came since the round before, as of this round. A report of a time to

@@ -63,6 +63,7 @@ impl Book {
         let traffic = campaign.traffic.at(at_ms);
         let view = self.forecast_view(slot, one, at_ms, Some(held.mean), traffic);
         let mut foresight = one.foresight.clone();
+        answer(&mut foresight, &view);
         if one.is_heard {
             hear(&mut foresight, &view);
         }
@@ -110,34 +111,37 @@ impl Book {
         worth::held(&conversions, relative, &rates, &weights)
     }
 
-    /// Lets the forecasters of a series learn from what came since the round before, and follow the bid
-    /// in force. `held_cvr`: what is held of its CVR, where its window changed. Where neither did,
-    /// nothing is computed.
-    pub(crate) fn foresee(
+    /// Lets the forecasters of a series learn from what came since the round before.
+    /// `cvr`: what is held of its CVR.
+    pub(crate) fn hear(&mut self, slot: usize, now: &Now, cvr: f64, traffic: f64) {
+        self.with_foresight(slot, |book, one, foresight| {
+            let view = book.forecast_view(slot, one, now.at_ms, Some(cvr), traffic);
+            hear(foresight, &view);
+        });
+    }
+
+    /// Tells the forecasters of a series what its platform is expected to answer to the bid in force, where
+    /// that has changed.
+    pub(crate) fn answer(&mut self, slot: usize, now: &Now, traffic: f64) {
+        self.with_foresight(slot, |book, one, foresight| {
+            let view = book.forecast_view(slot, one, now.at_ms, None, traffic);
+            answer(foresight, &view);
+        });
+    }
+
+    fn with_foresight(
         &mut self,
         slot: usize,
-        now: &Now,
-        held_cvr: Option<f64>,
-        traffic: f64,
-    ) -> Option<Glance> {
-        let one = self.series.get_mut(slot)?;
-        let mut foresight = one.foresight.take();
-        let one = self.series.get(slot)?;
-        let view = self.forecast_view(slot, one, now.at_ms, held_cvr, traffic);
-        if held_cvr.is_some() {
-            hear(&mut foresight, &view);
-        } else if let Some(foresight) = &mut foresight
-            && foresight.bid_micros() != view.bid_micros
-        {
-            foresight.answer(&view.model, view.bid_micros);
+        change: impl FnOnce(&Self, &Series, &mut Option<Box<Foresight>>),
+    ) {
+        let one = self.series.get_mut(slot);
+        let mut foresight = one.and_then(|one| one.foresight.take());
+        if let Some(one) = self.series.get(slot) {
+            change(self, one, &mut foresight);
         }
-        let glance = match &foresight {
-            Some(foresight) => foresight.glance(),
-            None => view.glance(),
-        };
-        let one = self.series.get_mut(slot)?;
-        (one.foresight, one.glance) = (foresight, Some(glance));
-        one.glance
+        if let Some(one) = self.series.get_mut(slot) {
+            one.foresight = foresight;
+        }
     }
 
     /// Returns what a decision asks of a series, found from nothing.
@@ -200,6 +204,14 @@ impl Book {
             view.model.cpc_micros = (clicks > 0.0).then(|| spend / clicks);
         }
         view
+    }
+}
+
+fn answer(foresight: &mut Option<Box<Foresight>>, view: &View<'_>) {
+    if let Some(foresight) = foresight
+        && foresight.bid_micros() != view.bid_micros
+    {
+        foresight.answer(&view.model, view.bid_micros);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::book::Book;
 use crate::bytes::learned_amount;
 use crate::campaign::{Campaign, Series};
 use crate::money::Micros;
+use crate::outlook::foresight::Glance;
 use crate::plan::Now;
 use crate::price::{Basis, Common};
 use crate::verdict::Desk;
@@ -73,8 +74,8 @@ impl Book {
             return false;
         };
         // What was found of a window last holds until something is heard.
-        let known = series.glance.filter(|_| !series.is_heard);
-        let newest = match &known {
+        let known = series.glance.as_ref().filter(|_| !series.is_heard);
+        let newest = match known {
             Some(glance) => glance.newest(),
             None => self.windows.newest_tick(slot),
         };
@@ -106,21 +107,31 @@ impl Book {
         *campaign.common.insert(common)
     }
 
-    /// Lets the forecasters of a campaign's series learn where windows changed, and follow bids that did.
+    /// Lets the forecasters of a campaign's series learn where windows changed, and finds what is forecast.
+    /// A bid that changed is only followed where the forecast is for the bid; what will be judged by the
+    /// next report is told then.
     fn foresee_all(&mut self, campaign: &Campaign, now: &Now, traffic: f64, changed: &[bool]) {
         for (&slot, &is_changed) in campaign.series.iter().zip(changed) {
             let Some(series) = self.series.get(slot) else {
                 continue;
             };
-            let is_answered = series.glance.is_some_and(|glance| {
-                let known = glance.bid_micros;
-                known.is_none_or(|known| known == series.bid_micros)
-            });
-            if is_answered && !is_changed {
+            let bid = series.bid_micros;
+            let is_known = |glance: &Glance| glance.bid_micros.is_none_or(|known| known == bid);
+            if is_changed {
+                let cvr = series.basis.held_cvr;
+                self.hear(slot, now, cvr, traffic);
+            } else if series.glance.as_ref().is_some_and(is_known) {
                 continue;
+            } else {
+                let glance = self.glance(slot, now.at_ms);
+                if !is_known(&glance) {
+                    self.answer(slot, now, traffic);
+                }
             }
-            let held_cvr = is_changed.then_some(series.basis.held_cvr);
-            self.foresee(slot, now, held_cvr, traffic);
+            let glance = self.glance(slot, now.at_ms);
+            if let Some(series) = self.series.get_mut(slot) {
+                series.glance = Some(glance);
+            }
         }
     }
 
@@ -160,6 +171,10 @@ impl Book {
                 continue;
             };
             let rates = *rates.get_or_insert_with(|| campaign.rates(&self.series).0);
+            if seen.heard_ms.is_some() && index < campaign.series.len() {
+                // As it was expected before anything of this report was learned.
+                self.answer(slot, now, seen.traffic);
+            }
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };

@@ -274,9 +274,12 @@ impl Book {
         let Some(series) = self.series.get(slot) else {
             return Outlook::default();
         };
-        let glance = match &series.glance {
-            Some(glance) => *glance,
-            None => self.glance(slot, now.at_ms),
+        let found;
+        let glance = if let Some(glance) = &series.glance {
+            glance
+        } else {
+            found = self.glance(slot, now.at_ms);
+            &found
         };
         let account = &series.account;
         let open = account.open();

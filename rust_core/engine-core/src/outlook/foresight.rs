@@ -62,7 +62,8 @@ pub(crate) struct Glance {
     pub(crate) cpc_micros: Option<f64>,
     pub(crate) cvr: Option<f64>,
     pub(crate) grounds: Grounds,
-    /// The bid that this is for; `None` where it is for any.
+    pub(crate) condition: Condition,
+    /// The bid that the CPC is for; `None` where it is for any.
     pub(crate) bid_micros: Option<i64>,
 }
 
@@ -229,6 +230,7 @@ impl View<'_> {
             cpc_micros: reading.cpc.map(|line| line.mean() * unit),
             cvr: reading.cvr.map(|line| line.mean()),
             grounds: reading.grounds,
+            condition: Condition::Thin,
             bid_micros: None,
         }
     }
@@ -311,10 +313,6 @@ impl Foresight {
         self.bid_micros = bid_micros;
     }
 
-    pub(crate) fn condition(&self) -> Condition {
-        self.condition
-    }
-
     #[cfg(test)]
     pub(crate) fn has_season(&self) -> bool {
         self.season.is_known()
@@ -325,11 +323,14 @@ impl Foresight {
     }
 
     pub(crate) fn glance(&self) -> Glance {
+        let cpc = self.cpc.predict();
+        let is_of_bid = cpc.is_some_and(|chosen| chosen.method == Method::Model);
         Glance {
-            cpc_micros: self.cpc.predict().map(|chosen| chosen.value),
+            cpc_micros: cpc.map(|chosen| chosen.value),
             cvr: self.cvr.predict().map(|chosen| chosen.value),
             grounds: self.grounds,
-            bid_micros: Some(self.bid_micros),
+            condition: self.condition,
+            bid_micros: is_of_bid.then_some(self.bid_micros),
         }
     }
 
