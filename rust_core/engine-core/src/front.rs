@@ -101,8 +101,8 @@ fn waste(lanes: &[Lane], terms: &Terms, passed: f64) -> f64 {
     if terms.spent <= 0.0 || passed <= 0.0 {
         return 0.0;
     }
-    let cheapest = highest(terms.range, |price| {
-        totals(lanes, price).0 * passed <= terms.won
+    let cheapest = highest(terms.range, None, |price| {
+        (totals(lanes, price).0 * passed, terms.won)
     });
     let cheapest = totals(lanes, cheapest.unwrap_or(terms.range.1)).1 * passed;
     (1.0 - cheapest / terms.spent).clamp(0.0, 1.0)

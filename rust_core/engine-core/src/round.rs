@@ -354,7 +354,7 @@ impl Campaign {
     /// Solves for the price of money where there is news, and moves the multiplier towards it.
     fn follow_price(&mut self, now: &Now, is_heard: bool, view: &View, trust: f64) {
         if is_heard || self.is_silent(now) || self.solved.is_none() {
-            self.solved = Some(solve(&view.lanes, &view.terms));
+            self.solved = Some(solve(&view.lanes, &view.terms, self.solved));
         }
         if let Some(solved) = self.solved {
             let most = most_multiplier(&self.definition);
