@@ -90,6 +90,11 @@ impl Writer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Writes words of eight bytes, in one go.
+    pub(crate) fn words<const COUNT: usize>(&mut self, words: [[u8; 8]; COUNT]) {
+        self.bytes.extend_from_slice(words.as_flattened());
+    }
+
     /// Writes a length that a `u32` is known to hold.
     pub(crate) fn count(&mut self, count: usize) {
         self.u32(u32::try_from(count).unwrap_or(u32::MAX));

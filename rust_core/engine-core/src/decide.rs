@@ -129,16 +129,16 @@ pub(crate) fn decide(
 struct Worth {
     /// Whether bids go by it.
     is_known: bool,
-    worth: f64,
+    costs: f64,
     value: f64,
 }
 
 impl Worth {
     fn of(definition: &Definition) -> Self {
-        let (worth, value) = worth_of(definition);
+        let (costs, value) = worth_of(definition);
         Self {
             is_known: has_worth(definition),
-            worth,
+            costs,
             value,
         }
     }
@@ -156,7 +156,7 @@ fn standing(worth: &Worth, offer: &Offer, outlook: &Outlook) -> Standing {
     let is_thin = outlook.clicks < THIN_CLICKS || outlook.confidence < THIN_CONFIDENCE;
     if is_thin || outlook.cvr.is_none() {
         Standing::Thin
-    } else if worth.is_known && outlook.hoped_cvr * worth.worth < offer.cpc_micros {
+    } else if worth.is_known && outlook.hoped_cvr * worth.costs < offer.cpc_micros {
         Standing::Poor
     } else {
         Standing::Good
@@ -240,7 +240,7 @@ fn reason(
         Binding::Pacing
     } else if multiplier < MOST_MULTIPLIER {
         Binding::None
-    } else if definition.target_cpa_micros > 0 && worth.worth < worth.value
+    } else if definition.target_cpa_micros > 0 && worth.costs < worth.value
         || definition.conversion_value_micros == 0
     {
         Binding::TargetCpa

@@ -220,9 +220,9 @@ impl Book {
             campaign.solved = None;
             campaign.pacing.relax();
         } else {
-            let click = click_micros(&campaign.definition, &desk.outlooks);
+            let cpc = click_micros(&campaign.definition, &desk.outlooks);
             let spent = (settled, sums.open);
-            campaign.pace(&plan, now, turn.is_heard, spent, click, trust);
+            campaign.pace(&plan, now, turn.is_heard, spent, cpc, trust);
             campaign.follow_price(now, turn.is_heard, &view, trust);
         }
         let multiplier = campaign.pacing.multiplier;

@@ -126,43 +126,52 @@ fn write_decision(
     rows: Range<usize>,
     is_changed: bool,
 ) {
-    out.u64(campaign.definition.key);
-    out.i64(settled.0);
-    out.i64(reserved.0);
-    out.f64(campaign.pacing.multiplier);
-    out.count(rows.start);
-    out.u16(u16::try_from(rows.len()).unwrap_or(u16::MAX));
-    out.i16(best_index(verdict));
-    out.u8(verdict.action as u8);
-    out.u8(verdict.binding as u8);
-    out.u8(u8::from(is_changed));
-    out.put(&[0; 5]);
+    let [first_0, first_1, first_2, first_3] =
+        u32::try_from(rows.start).unwrap_or(u32::MAX).to_le_bytes();
+    let [count_0, count_1] = u16::try_from(rows.len()).unwrap_or(u16::MAX).to_le_bytes();
+    let [best_0, best_1] = best_index(verdict).to_le_bytes();
+    let (action, binding) = (verdict.action as u8, verdict.binding as u8);
+    out.words([
+        campaign.definition.key.to_le_bytes(),
+        settled.0.to_le_bytes(),
+        reserved.0.to_le_bytes(),
+        campaign.pacing.multiplier.to_le_bytes(),
+        [
+            first_0, first_1, first_2, first_3, count_0, count_1, best_0, best_1,
+        ],
+        [action, binding, u8::from(is_changed), 0, 0, 0, 0, 0],
+    ]);
 }
 
 fn write_offer(out: &mut Writer, series: &Series, offer: &Offer) {
-    out.u64(series.key);
-    out.i64(offer.bid_micros);
-    out.i64(series.account.cap.0);
-    out.f64(offer.cpc_micros);
-    out.f64(offer.cvr);
-    out.f64(offer.roi_micros);
-    out.f64(offer.confidence);
-    out.f64(offer.planned_micros);
-    out.u8(offer.bound_by as u8);
-    out.u8(series.condition() as u8);
-    out.put(&[0; 6]);
+    out.words([
+        series.key.to_le_bytes(),
+        offer.bid_micros.to_le_bytes(),
+        series.account.cap.0.to_le_bytes(),
+        offer.cpc_micros.to_le_bytes(),
+        offer.cvr.to_le_bytes(),
+        offer.roi_micros.to_le_bytes(),
+        offer.confidence.to_le_bytes(),
+        offer.planned_micros.to_le_bytes(),
+        codes(offer.bound_by, series.condition()),
+    ]);
 }
 
 fn write_stopped(out: &mut Writer, series: &Series) {
-    out.u64(series.key);
-    out.i64(0);
-    out.i64(series.account.cap.0);
-    for _ in 0..3 {
-        out.f64(f64::NAN); // nothing is forecast for it
-    }
-    out.f64(0.0);
-    out.f64(0.0);
-    out.u8(Binding::Dropped as u8);
-    out.u8(Condition::Thin as u8);
-    out.put(&[0; 6]);
+    let (none, unknown) = (0.0_f64.to_le_bytes(), f64::NAN.to_le_bytes());
+    out.words([
+        series.key.to_le_bytes(),
+        0_i64.to_le_bytes(),
+        series.account.cap.0.to_le_bytes(),
+        unknown, // nothing is forecast for it
+        unknown,
+        unknown,
+        none,
+        none,
+        codes(Binding::Dropped, Condition::Thin),
+    ]);
+}
+
+fn codes(bound_by: Binding, condition: Condition) -> [u8; 8] {
+    [bound_by as u8, condition as u8, 0, 0, 0, 0, 0, 0]
 }

@@ -58,6 +58,7 @@ pub(crate) struct Clock {
 
 /// What a clock goes by.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_field_names, reason = "units belong to names")]
 pub(crate) struct Times {
     pub(crate) at_ms: i64,
     /// How old reports are.
@@ -234,7 +235,7 @@ fn of(factors: &[f64], at: usize) -> f64 {
 impl Clock {
     pub(crate) fn new(traffic: &Traffic, times: &Times) -> Self {
         let profile = traffic.profile();
-        let from_ms = times.from_ms();
+        let from_ms = times.newest_ms();
         let hour_ms = hour_began(from_ms);
         let end_ms = (hour_began(times.at_ms) + HOUR_MS).min(hour_ms + HOUR_MS + times.lag_ms);
         Self {
@@ -256,7 +257,7 @@ impl Clock {
     /// Returns the rounds before and after the newest reports.
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn rounds(&self, times: &Times, interval_ms: f64) -> Rounds {
-        let from_ms = times.from_ms();
+        let from_ms = times.newest_ms();
         let gone = self.rate * hours_of(from_ms - self.hour_ms);
         let an_hour = HOUR_MS as f64 / interval_ms;
         let until = |to_ms: i64, hours: f64| {
@@ -276,7 +277,7 @@ impl Clock {
 
 impl Times {
     /// Returns the time of the newest reports, in the flight.
-    fn from_ms(&self) -> i64 {
+    fn newest_ms(&self) -> i64 {
         (self.at_ms - self.lag_ms).max(self.starts_at_ms)
     }
 }
@@ -342,7 +343,7 @@ mod tests {
                 prop_assert_eq!(clock, of_then);
             }
             let profile = traffic.profile();
-            let from = times.from_ms();
+            let from = times.newest_ms();
             if clock.shows(times.at_ms) {
                 let passed = profile.hours(times.starts_at_ms, from) * 1800.0;
                 prop_assert!((rounds.passed - passed).abs() <= 1e-6, "{rounds:?} {passed}");

@@ -31,9 +31,11 @@ pub(crate) struct Watch {
     rounds: f64,
     /// How old the newest sample is when it comes.
     pub(crate) lag_ms: f64,
-    /// Of the bids that are remembered, the newest, and the one that was last asked for: derived.
-    newest_bid: i64,
+    /// The newest of the bids that are remembered, with its time, and the one last asked for: derived.
+    newest: (i64, i64),
     force: Force,
+    /// Where the newest bid is among those that are remembered.
+    head: usize,
 }
 
 /// What reports taught, and the bids that they are held against.
@@ -45,7 +47,7 @@ pub(crate) struct Learned {
     clicks: u64,
     milliconversions: u64,
     spend_micros: i64,
-    /// Times and bids, the newest first.
+    /// Times and bids: a ring, the newest at its head and older ones after it.
     bids: [(i64, i64); BIDS],
 }
 
@@ -97,17 +99,24 @@ impl Watch {
     /// Notes the bid that comes into force.
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn note_bid(&mut self, at_ms: i64, bid: i64) {
-        let newest = self.newest_bid;
+        let (_, newest) = self.newest;
         let is_same = (bid - newest).unsigned_abs() as f64 <= SAME_BID * newest as f64;
         if is_same && (bid > 0) == (newest > 0) {
             return;
         }
-        let bids = &mut self.learned.bids;
-        bids.rotate_right(1);
-        if let Some(place) = bids.first_mut() {
-            *place = (at_ms, bid);
+        self.newest = (at_ms, bid);
+        self.head = (self.head + BIDS - 1) % BIDS;
+        let mut force = self.force;
+        if let Some(oldest) = self.learned.bids.get_mut(self.head) {
+            let (from_ms, _) = std::mem::replace(oldest, self.newest);
+            // What was in force stays so until now, unless it is the one forgotten for this.
+            force.until_ms = if from_ms < force.from_ms {
+                force.until_ms.min(at_ms)
+            } else {
+                force.from_ms
+            };
         }
-        (self.newest_bid, self.force) = (bid, Force::default());
+        self.force = force;
     }
 
     /// Returns the conversions as they will be once what is reported so far is learned from.
@@ -123,10 +132,22 @@ impl Watch {
         conversions
     }
 
+    #[allow(clippy::cast_precision_loss)]
     fn force_at(&mut self, at_ms: i64) -> Force {
-        if !(self.force.from_ms..self.force.until_ms).contains(&at_ms) {
-            self.force = self.learned.force_at(at_ms);
+        if (self.force.from_ms..self.force.until_ms).contains(&at_ms) {
+            return self.force;
         }
+        let (newest_ms, bid) = self.newest;
+        self.force = if newest_ms <= at_ms {
+            Force {
+                from_ms: newest_ms,
+                until_ms: i64::MAX,
+                bid,
+                log: ln(bid as f64),
+            }
+        } else {
+            self.learned.force_at(self.head, at_ms)
+        };
         self.force
     }
 
@@ -210,7 +231,7 @@ impl Watch {
         for part in [self.offered, self.offered_bid, self.rounds, self.lag_ms] {
             out.f64(part);
         }
-        for (at_ms, bid) in learned.bids {
+        for (at_ms, bid) in learned.newest_first(self.head) {
             out.i64(at_ms);
             out.i64(bid);
         }
@@ -228,7 +249,7 @@ impl Watch {
             *at_ms = reader.i64().filter(|&found| found >= 0)?;
             *bid = reader.i64().filter(|&found| found >= 0)?;
         }
-        let [(_, newest_bid), ..] = bids;
+        let [newest, ..] = bids;
         let learned = Learned {
             response,
             conversions,
@@ -243,17 +264,23 @@ impl Watch {
             offered_bid,
             rounds,
             lag_ms,
-            newest_bid,
+            newest,
             force: Force::default(),
+            head: 0,
         })
     }
 }
 
 impl Learned {
+    fn newest_first(&self, head: usize) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
+        let (after, from) = self.bids.split_at_checked(head).unwrap_or_default();
+        from.iter().chain(after).copied()
+    }
+
     /// Returns the bid in force at a time. Before the first that is remembered it is the oldest.
     #[allow(clippy::cast_precision_loss)]
-    fn force_at(&self, at_ms: i64) -> Force {
-        let known = || self.bids.iter().copied();
+    fn force_at(&self, head: usize, at_ms: i64) -> Force {
+        let known = || self.newest_first(head);
         let in_force = known().find(|&(from, _)| from <= at_ms);
         let oldest = || known().rev().find(|&(from, _)| from > 0);
         let bid = in_force.or_else(oldest).map_or(0, |(_, bid)| bid);

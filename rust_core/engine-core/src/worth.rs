@@ -87,24 +87,25 @@ impl Conversions {
         passed: f64,
         rates: &Rates,
     ) -> Rates {
+        // Curve by curve in short loops without branches, which become vector code.
+        let mut due = [clicks; DELAYS];
+        let ([_, late @ ..], [_, waiting @ ..], [_, delays @ ..]) =
+            (&mut due, &mut self.waiting, &MEAN_DELAYS);
+        for ((due, waiting), &delay) in late.iter_mut().zip(waiting).zip(delays) {
+            let came = *waiting * (1.0 - exp(-passed / delay));
+            *waiting = learned_amount(*waiting + ((1.0 - AT_ONCE) * clicks - came));
+            *due = came + AT_ONCE * clicks;
+        }
+        // Of a Gamma–Poisson mixture, less what is the same for all curves: how many conversions
+        // came, whatever their rate, against how many clicks then and before should have shown.
         let mut likely = [0.0; DELAYS];
-        let curves = self.matured.iter_mut().zip(&mut self.waiting);
-        let fates = MEAN_DELAYS.iter().zip(rates).zip(&mut likely);
-        for ((matured, waiting), ((&delay, rate), likely)) in curves.zip(fates) {
-            let due = if delay > 0.0 {
-                let came = *waiting * (1.0 - exp(-passed / delay));
-                *waiting += (1.0 - AT_ONCE) * clicks - came;
-                came + AT_ONCE * clicks
-            } else {
-                clicks
-            };
-            // Of a Gamma–Poisson mixture, less what is the same for all curves: how many conversions
-            // came, whatever their rate, against how many clicks then and before should have shown.
+        let curves = self.matured.iter_mut().zip(&due).zip(rates);
+        for (likely, ((matured, &due), &rate)) in likely.iter_mut().zip(curves) {
             let before = *matured + SHAPE / rate;
             let all = before + due.max(1e-6);
             *likely =
                 (self.seen + SHAPE) * ln(before / all) + conversions * ln(due.max(1e-6) / all);
-            (*matured, *waiting) = (learned_amount(*matured + due), learned_amount(*waiting));
+            *matured = learned_amount(*matured + due);
         }
         self.seen = learned_amount(self.seen + conversions);
         if self.seen > CONVERSIONS_KEPT {
