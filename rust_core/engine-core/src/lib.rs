@@ -41,6 +41,7 @@ mod shadow;
 pub mod snapshot;
 mod table;
 mod told;
+mod touch;
 mod traffic;
 pub mod verdict;
 mod watch;

@@ -100,7 +100,11 @@ impl Book {
         }
         let mut heard = heard.into_iter();
         let mut rows = Rows::with_room(campaigns.len(), self.slots.len());
-        for campaign in &mut campaigns {
+        for index in 0..campaigns.len() {
+            self.touch_ahead(&campaigns, index);
+            let Some(campaign) = campaigns.get_mut(index) else {
+                continue;
+            };
             let day = days.of(campaign.definition.calendar);
             let is_heard = if campaign.definition.account == 0 {
                 self.open(campaign, &now, (day.began_ms, day.ends_ms), &mut desk)
