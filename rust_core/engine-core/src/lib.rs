@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+mod ahead;
 mod allot;
 mod bid;
 pub mod book;
@@ -28,20 +29,23 @@ mod normal;
 mod open;
 pub mod outlook;
 pub mod pacing;
+mod part;
 mod plan;
 pub mod planner;
 mod price;
 pub mod producers;
+mod push;
 pub mod real;
+mod receipts;
 pub mod regression;
 mod response;
 pub mod round;
 mod sample;
 mod shadow;
 pub mod snapshot;
+pub mod sweep;
 mod table;
 mod told;
-mod touch;
 mod traffic;
 pub mod verdict;
 mod watch;

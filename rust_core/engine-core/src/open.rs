@@ -70,7 +70,7 @@ impl Book {
 
     /// Empties a window that is over, or of a clock that is wrong; returns whether it did.
     fn expire(&mut self, slot: usize, now: &Now) -> bool {
-        let Some(series) = self.series.get_mut(slot) else {
+        let Some(series) = self.series.get(slot) else {
             return false;
         };
         // What was found of a window last holds until something is heard.
@@ -85,10 +85,7 @@ impl Book {
             ahead.unsigned_abs() >= REACH || i64::from(ahead) > future
         });
         if is_over {
-            self.windows.clear(slot);
-        }
-        if is_over || known.is_none() {
-            series.keep_receipts(self.windows.len(slot));
+            self.empty(slot);
         }
         is_over
     }

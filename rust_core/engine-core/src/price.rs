@@ -10,7 +10,6 @@ use crate::pacing::LEAST_MULTIPLIER;
 use crate::real::{exp, ln};
 use crate::response::Answer;
 use crate::shadow::{Lane, Terms};
-use crate::touch;
 use crate::traffic::{Clock, Rounds, Times};
 use crate::verdict::Outlook;
 use crate::worth::{self, Held, Rates};
@@ -71,13 +70,6 @@ pub(crate) struct Basis {
     /// What is held of its CVR, and one standard deviation above.
     pub(crate) held_cvr: f64,
     pub(crate) hoped_cvr: f64,
-}
-
-impl Basis {
-    /// Returns something of each of its lines.
-    pub(crate) fn touch(&self) -> u64 {
-        touch::of(&[self.unit, self.bounds.0, self.hoped_cvr, self.usual_price])
-    }
 }
 
 /// A campaign's platforms as its price sees them.

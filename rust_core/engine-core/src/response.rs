@@ -11,7 +11,6 @@
 use crate::bytes::{Reader, Writer, learned, learned_amount};
 use crate::normal::below;
 use crate::real::{exp, ln};
-use crate::touch;
 use std::sync::LazyLock;
 
 /// Standard deviation of the logarithm of rivals' prices.
@@ -168,11 +167,6 @@ impl Response {
     /// Returns the logarithm of the price at which half is won, or `None` before any clicks.
     pub(crate) fn mid(&self) -> Option<f64> {
         (self.known > 0.0).then_some(self.mid)
-    }
-
-    /// Returns something of each of its lines.
-    pub(crate) fn touch(&self) -> u64 {
-        touch::of(&[self.mid, self.centre, self.clicks, self.grip])
     }
 
     fn first(&self) -> f64 {

@@ -101,7 +101,7 @@ impl Book {
         let mut heard = heard.into_iter();
         let mut rows = Rows::with_room(campaigns.len(), self.slots.len());
         for index in 0..campaigns.len() {
-            self.touch_ahead(&campaigns, index);
+            self.look_ahead(&campaigns, index);
             let Some(campaign) = campaigns.get_mut(index) else {
                 continue;
             };

@@ -272,13 +272,6 @@ impl Watch {
 }
 
 impl Learned {
-    /// Returns something of each of its lines.
-    pub(crate) fn touch(&self) -> u64 {
-        let counts = self.clicks ^ self.milliconversions;
-        let bids = self.bids.iter().fold(0, |sum, &(at_ms, _)| sum ^ at_ms);
-        counts ^ bids.cast_unsigned() ^ self.response.touch() ^ self.conversions.touch()
-    }
-
     fn newest_first(&self, head: usize) -> impl DoubleEndedIterator<Item = (i64, i64)> + '_ {
         let (after, from) = self.bids.split_at_checked(head).unwrap_or_default();
         from.iter().chain(after).copied()

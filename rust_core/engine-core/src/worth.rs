@@ -17,7 +17,6 @@
 
 use crate::bytes::{Reader, Writer, learned_amount};
 use crate::real::{exp, ln};
-use crate::touch;
 
 /// The CVR that a campaign without any clicks is held to have, and the clicks that this weighs.
 const PRIOR_CVR: f64 = 0.02;
@@ -115,11 +114,6 @@ impl Conversions {
             self.matured.iter_mut().for_each(|matured| *matured *= keep);
         }
         likely
-    }
-
-    /// Returns something of each of its lines.
-    pub(crate) fn touch(&self) -> u64 {
-        touch::of(&self.matured) ^ touch::of(&self.waiting)
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {

@@ -381,12 +381,12 @@ fn a_slow_story() -> ([u64; 3], [usize; 3]) {
 const BUSY: [u64; 3] = [
     0x5089_0F8E_D81B_E87F,
     0x5E58_FA14_C59B_23DF,
-    0xAED8_06A2_BFBA_4C71,
+    0x2C92_E8DB_76C9_CE3A,
 ];
 const SLOW: [u64; 3] = [
     0x673E_87A8_A2D0_1B2B,
     0xBD98_83E0_1D1F_8DAA,
-    0xD1F0_226B_4E01_0F3B,
+    0x2F52_3A1E_0D11_B567,
 ];
 
 #[test]

@@ -2,7 +2,6 @@
 
 use crate::bytes::{Reader, Writer};
 use crate::outlook::margin::Margin;
-use crate::touch;
 
 /// What a loss keeps of its weight with each observation: a memory of 100, longer than most windows,
 /// so that chance in a few of them decides nothing.
@@ -264,14 +263,6 @@ impl Choice {
         }
         read.margin = Margin::read(reader)?;
         Some(read)
-    }
-
-    /// Returns something of each of its lines.
-    pub(crate) fn touch(&self) -> u64 {
-        let [average, _] = self.average;
-        let [loss, ..] = self.losses;
-        let [said, ..] = self.said;
-        touch::of(&[average, loss, said, self.margin.half()])
     }
 
     fn say(&mut self, method: Method, said: Option<f64>) {

@@ -13,7 +13,6 @@ use crate::outlook::choice::{Candidates, Choice, Chosen, Judge, Method};
 use crate::outlook::condition::{Condition, Course};
 use crate::outlook::season::Season;
 use crate::regression::{Estimate, Line};
-use crate::touch;
 use crate::window::{Sample, Windows, since};
 
 /// Reports with clicks in a window that make its series worth a choice.
@@ -317,12 +316,6 @@ impl Foresight {
     #[cfg(test)]
     pub(crate) fn has_season(&self) -> bool {
         self.season.is_known()
-    }
-
-    /// Returns something of each of its lines.
-    pub(crate) fn touch(&self) -> u64 {
-        let choices = self.cpc.touch() ^ self.cvr.touch() ^ self.traffic.touch();
-        choices ^ self.grounds.clicks ^ touch::of(&[self.waiting.clicks])
     }
 
     pub(crate) fn bid_micros(&self) -> i64 {
