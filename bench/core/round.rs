@@ -2,8 +2,9 @@
 //! decides how many campaigns fit into the time between rounds.
 //!
 //! Rounds of which all, one in ten or none were heard from, and the floor, take turns, so that a busy
-//! machine is busy for all of them; what counts is the least of each, in time on a core. The floor reads and writes once as
-//! many bytes as the book keeps for its decisions, in order. The last line is one JSON object.
+//! machine is busy for all of them; what counts is the least of each, in time on a core. The floor
+//! reads and writes once, in order, about as many bytes as the book keeps for its decisions. The last
+//! line is one JSON object.
 //!
 //! `ROUND_CAMPAIGNS` names the sizes: `10000,100000` unless it is set; a million takes 8 GB.
 
@@ -119,8 +120,8 @@ impl Running {
     }
 }
 
-/// Returns the seconds that this thread has been on a core, where the kernel tells, else those that passed: other
-/// processes' turns are not this one's cost.
+/// Returns the seconds that this thread has been on a core, where the kernel tells, else those that
+/// passed: other processes' turns are not this one's cost.
 fn seconds(since: Instant) -> f64 {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let spent = told.and_then(|told| told.split(' ').next()?.parse::<f64>().ok());

@@ -63,9 +63,12 @@ impl Book {
         let traffic = campaign.traffic.at(at_ms);
         let view = self.forecast_view(slot, one, at_ms, Some(held.mean), traffic);
         let mut foresight = one.foresight.clone();
-        answer(&mut foresight, &view);
         if one.is_heard {
+            answer(&mut foresight, &view);
             hear(&mut foresight, &view);
+        } else if let Some(foresight) = &mut foresight {
+            // The CPC stays the one that was decided by.
+            foresight.answer_clicks(&view.model);
         }
         let prospect = view.prospect(foresight.as_deref());
         let (low, high) = held.interval();
@@ -273,11 +276,15 @@ mod tests {
     }
 
     #[test]
-    fn a_young_series_takes_less_than_two_kilobytes_in_all() {
+    fn a_young_series_takes_two_kilobytes_and_little_apart() {
         // Its window with the rests of 64 reports, and itself; its campaign is another's.
         let report = size_of::<Sample>() + size_of::<crate::ledger::Rest>();
         let young = size_of::<Header>() + 64 * report + size_of::<Series>();
         assert!(young <= 2048, "{young}");
+        // What lies apart: what was learned, and its part of its campaign, here with four platforms.
+        let campaign = size_of::<Campaign>() + size_of::<crate::traffic::Traffic>();
+        let apart = size_of::<crate::watch::Learned>() + campaign / 4;
+        assert!(apart <= 600, "{apart}");
         assert!(size_of::<Foresight>() <= 800, "{}", size_of::<Foresight>());
         assert!(size_of::<SeasonalForecaster>() <= 200);
     }

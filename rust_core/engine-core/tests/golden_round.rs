@@ -379,12 +379,12 @@ fn a_slow_story() -> ([u64; 3], [usize; 3]) {
 
 /// What the stories come to: decisions and forecasts; fronts; snapshots, whose layout may change alone.
 const BUSY: [u64; 3] = [
-    0x5089_0F8E_D81B_E87F,
+    0x2893_7153_7295_6A3F,
     0x5E58_FA14_C59B_23DF,
     0x2C92_E8DB_76C9_CE3A,
 ];
 const SLOW: [u64; 3] = [
-    0x673E_87A8_A2D0_1B2B,
+    0xD7AA_068B_2ABE_40FE,
     0xBD98_83E0_1D1F_8DAA,
     0x2F52_3A1E_0D11_B567,
 ];

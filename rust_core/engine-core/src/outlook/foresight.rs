@@ -309,8 +309,13 @@ impl Foresight {
     /// Takes the model's answer to another bid; what is held of CVR knows no bids.
     pub(crate) fn answer(&mut self, model: &Model, bid_micros: i64) {
         self.cpc.prepare_model(model.cpc_micros);
-        self.traffic.prepare_model(model.clicks_an_hour);
+        self.answer_clicks(model);
         self.bid_micros = bid_micros;
+    }
+
+    /// Takes the model's answer of clicks alone.
+    pub(crate) fn answer_clicks(&mut self, model: &Model) {
+        self.traffic.prepare_model(model.clicks_an_hour);
     }
 
     #[cfg(test)]
