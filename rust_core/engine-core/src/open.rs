@@ -7,6 +7,7 @@
 use crate::book::Book;
 use crate::bytes::learned_amount;
 use crate::campaign::{Campaign, Series};
+use crate::ledger::Receipt;
 use crate::money::Micros;
 use crate::outlook::foresight::Glance;
 use crate::plan::Now;
@@ -56,7 +57,8 @@ impl Book {
             }
             desk.changed.push(is_changed);
             is_heard |= std::mem::take(&mut series.is_heard);
-            series.open(now, &day, self.tick_ms);
+            let receipts = || self.rests.receipts(&self.windows, slot);
+            series.open(now, &day, self.tick_ms, receipts);
         }
         if is_heard || is_taught {
             (campaign.common, campaign.clock) = (None, None);
@@ -195,7 +197,14 @@ struct Day {
 }
 
 impl Series {
-    fn open(&mut self, now: &Now, day: &Day, tick_ms: u32) {
+    /// `receipts`: of what is in its window.
+    fn open<R: Iterator<Item = Receipt>>(
+        &mut self,
+        now: &Now,
+        day: &Day,
+        tick_ms: u32,
+        receipts: impl FnOnce() -> R,
+    ) {
         let settled = self.account.settled;
         #[allow(clippy::cast_precision_loss)]
         let spent = settled.saturating_sub(self.settled_before).0 as f64;
@@ -205,7 +214,8 @@ impl Series {
             self.trail.begin_day(self.bid_micros);
         }
         if day.is_new && !day.is_first {
-            self.account.begin_day(day.tick);
+            let unit_micros = self.unit_micros;
+            self.account.begin_day(day.tick, receipts(), unit_micros);
         } else {
             self.account.day_tick = Some(day.tick);
         }
