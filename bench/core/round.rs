@@ -144,7 +144,7 @@ fn main() {
     let sizes = wanted
         .split(',')
         .filter_map(|size| size.trim().parse().ok());
-    let mut last = String::new();
+    let mut told = String::new();
     for campaigns in sizes {
         let mut running = Running::new(campaigns);
         let words = STATE_BYTES / 8 * usize::try_from(campaigns).expect("a size");
@@ -157,9 +157,8 @@ fn main() {
                 running.hear(*one_in);
                 *least = least.min(running.decide());
             }
-            if let [.., least] = &mut least {
-                *least = least.min(stream(&mut words));
-            }
+            let [.., floor] = &mut least;
+            *floor = floor.min(stream(&mut words));
         }
         let [none, tenth, all, floor] = least.map(|seconds| seconds * 1e3);
         for (name, ms) in [
@@ -174,9 +173,9 @@ fn main() {
                 "{campaigns:>8} campaigns × 4, heard from: {name:<10} {ms:>9.2} ms {each:>8.0} ns each {times:>7.1} × floor"
             );
         }
-        last = format!(
+        told = format!(
             "{{\"campaigns\": {campaigns}, \"round_ms_none\": {none:.2}, \"round_ms_changed10\": {tenth:.2}, \"round_ms_all\": {all:.2}, \"round_floor_ms\": {floor:.2}}}"
         );
     }
-    println!("{last}");
+    println!("{told}");
 }
