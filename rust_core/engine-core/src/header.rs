@@ -133,6 +133,7 @@ impl Header {
     }
 
     /// Counts a sample in.
+    #[inline]
     pub(crate) fn add(&mut self, sample: Sample) {
         let parts = self.parts(sample);
         for (word, part) in self.words.iter_mut().zip(parts) {
@@ -148,6 +149,97 @@ impl Header {
         }
     }
 
+    /// Counts one sample out and another in.
+    ///
+    /// The bounds are powers of two, so that numbers are below one where their union is: nearly
+    /// always neither sample is wild, and one comparison says so.
+    #[inline]
+    pub(crate) fn exchange(&mut self, out: Sample, new: Sample) {
+        let reference = self.reference();
+        let (old, young) = (Part::of(out, reference), Part::of(new, reference));
+        let is_small = (out.clicks | new.clicks) < CLICKS_BOUND
+            && (out.milliconversions | new.milliconversions) < CONVERSIONS_BOUND
+            && (out.spend_units | new.spend_units) < SPEND_BOUND;
+        if !is_small || !Part::are_tame(&old, &young) {
+            self.remove(out);
+            self.add(new);
+            return;
+        }
+        let [
+            wtt,
+            wt,
+            ct,
+            st,
+            spend_spread,
+            conversions_spread,
+            sixth,
+            last,
+        ] = &mut self.words;
+        for (word, new, out) in [
+            (wtt, young.wtt, old.wtt),
+            (wt, young.w.wrapping_mul(young.t), old.w.wrapping_mul(old.t)),
+            (ct, young.c.wrapping_mul(young.t), old.c.wrapping_mul(old.t)),
+            (st, young.s.wrapping_mul(young.t), old.s.wrapping_mul(old.t)),
+            (spend_spread, young.spend_spread, old.spend_spread),
+            (
+                conversions_spread,
+                young.conversions_spread,
+                old.conversions_spread,
+            ),
+            (sixth, young.counts(), old.counts()),
+            (last, young.s << SPEND_AT, old.s << SPEND_AT),
+        ] {
+            *word = word.wrapping_add(new).wrapping_sub(out);
+        }
+    }
+
+    /// Returns this header with times counted from near `newest`, `oldest` being the other end of
+    /// its window, or `None` where only a recount can tell.
+    ///
+    /// Σ w·(t − d)² = Σ w·t² − 2d·Σ w·t + d²·Σ w, and so on, hold modulo 2^64 whatever the sums, as
+    /// long as the totals are exact. Which samples are wild depends on the reference too: none is
+    /// before, and none is after where even all clicks at the greatest age stay within bounds.
+    #[inline]
+    pub(crate) fn moved(&self, oldest: u32, newest: u32) -> Option<Self> {
+        let to = Self::near(newest);
+        let step = since(to.reference(), self.reference());
+        let age = u64::from(newest.wrapping_sub(oldest)) + (1 << (REFERENCE_SHIFT - 1));
+        let [
+            wtt,
+            wt,
+            ct,
+            st,
+            spend_spread,
+            conversions_spread,
+            sixth,
+            last,
+        ] = self.words;
+        let clicks = sixth >> CLICKS_AT & ((1 << 29) - 1);
+        let is_tame = age
+            .checked_mul(age)
+            .and_then(|square| square.checked_mul(clicks))
+            .is_some_and(|most| most < SUM_BOUND);
+        if self.wild() > 0 || !is_tame || step.unsigned_abs() >= 1 << 30 {
+            return None;
+        }
+        let d = u64::from_le_bytes(i64::from(step).to_le_bytes());
+        let less = |sum: u64, total: u64| sum.wrapping_sub(d.wrapping_mul(total));
+        let wt_moved = less(wt, clicks);
+        let reference = ((1 << (SPEND_AT - REFERENCE_AT)) - 1) << REFERENCE_AT;
+        Some(Self {
+            words: [
+                less(wtt, wt.wrapping_add(wt_moved)),
+                wt_moved,
+                less(ct, sixth >> CONVERSIONS_AT),
+                less(st, last >> SPEND_AT),
+                spend_spread,
+                conversions_spread,
+                sixth,
+                last & !reference | to.last() & reference,
+            ],
+        })
+    }
+
     const fn last(&self) -> u64 {
         let [.., last] = self.words;
         last
@@ -155,39 +247,53 @@ impl Header {
 
     /// Returns what one sample adds to each word.
     fn parts(&self, sample: Sample) -> [u64; 8] {
-        let time = i64::from(since(sample.tick, self.reference()));
-        let square = time.unsigned_abs() * time.unsigned_abs();
-        let t = u64::from_le_bytes(time.to_le_bytes());
-        let w = u64::from(sample.clicks);
-        let c = u64::from(sample.milliconversions);
-        let s = u64::from(sample.spend_units);
+        let part = Part::of(sample, self.reference());
         let is_small = sample.clicks < CLICKS_BOUND
             && sample.milliconversions < CONVERSIONS_BOUND
             && sample.spend_units < SPEND_BOUND;
-        let mut is_wild = !is_small;
         // A wild sample's part in the spread is never read, so it may be nothing.
-        let (mut spend_spread, mut conversions_spread) = (0, 0);
-        if is_small && w > 0 {
-            spend_spread = (((s * s) << SPREAD_BITS) + w / 2) / w;
-            conversions_spread = (((c * c) << SPREAD_BITS) + w / 2) / w;
-            is_wild = spend_spread >= SUM_BOUND
-                || conversions_spread >= SUM_BOUND
-                || w.checked_mul(square).is_none_or(|part| part >= SUM_BOUND);
-        } else if w == 0 {
-            is_wild |= c | s > 0; // spend or conversions without clicks: see `Sums`
-        }
+        let has_spread = is_small && part.w > 0;
+        let is_wild = !is_small || !Part::are_tame(&part, &part);
         [
-            w.wrapping_mul(square),
-            w.wrapping_mul(t),
-            c.wrapping_mul(t),
-            s.wrapping_mul(t),
+            part.wtt,
+            part.w.wrapping_mul(part.t),
+            part.c.wrapping_mul(part.t),
+            part.s.wrapping_mul(part.t),
+            if has_spread { part.spend_spread } else { 0 },
+            if has_spread {
+                part.conversions_spread
+            } else {
+                0
+            },
+            part.counts(),
+            u64::from(is_wild).wrapping_add(part.s << SPEND_AT),
+        ]
+    }
+
+    /// Returns the sums as the words have them: exact while no sample is wild.
+    #[inline]
+    pub(crate) const fn short_sums(&self) -> ShortSums {
+        let [
+            wtt,
+            wt,
+            ct,
+            st,
             spend_spread,
             conversions_spread,
-            u64::from(w > 0)
-                .wrapping_add(w << CLICKS_AT)
-                .wrapping_add(c << CONVERSIONS_AT),
-            u64::from(is_wild).wrapping_add(s << SPEND_AT),
-        ]
+            sixth,
+            last,
+        ] = self.words;
+        ShortSums {
+            clicks: signed(sixth >> CLICKS_AT & ((1 << 29) - 1)),
+            clicks_time: signed(wt),
+            clicks_time2: signed(wtt),
+            milliconversions: signed(sixth >> CONVERSIONS_AT),
+            milliconversions_time: signed(ct),
+            milliconversions_spread: signed(conversions_spread),
+            spend: signed(last >> SPEND_AT),
+            spend_time: signed(st),
+            spend_spread: signed(spend_spread),
+        }
     }
 
     /// Returns the exact sums, or `None` while a wild sample is in the ring.
@@ -225,6 +331,78 @@ impl Header {
             },
         })
     }
+}
+
+/// What one sample is made of.
+struct Part {
+    t: u64,
+    w: u64,
+    c: u64,
+    s: u64,
+    /// w·t², and what of it is beyond 64 bits.
+    wtt: u64,
+    beyond: u64,
+    spend_spread: u64,
+    conversions_spread: u64,
+}
+
+impl Part {
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // a product is cut in its two halves
+    fn of(sample: Sample, reference: u32) -> Self {
+        let time = i64::from(since(sample.tick, reference));
+        let square = time.unsigned_abs() * time.unsigned_abs();
+        let w = u64::from(sample.clicks);
+        let c = u64::from(sample.milliconversions);
+        let s = u64::from(sample.spend_units);
+        let wtt = u128::from(w) * u128::from(square);
+        // Small numbers' squares have room for the shift; of others nothing is read.
+        let spread = |y: u64| (((y * y) << SPREAD_BITS).wrapping_add(w / 2)) / w.max(1);
+        Self {
+            t: u64::from_le_bytes(time.to_le_bytes()),
+            w,
+            c,
+            s,
+            wtt: wtt as u64,
+            beyond: (wtt >> 64) as u64,
+            spend_spread: spread(s),
+            conversions_spread: spread(c),
+        }
+    }
+
+    fn counts(&self) -> u64 {
+        u64::from(self.w > 0)
+            .wrapping_add(self.w << CLICKS_AT)
+            .wrapping_add(self.c << CONVERSIONS_AT)
+    }
+
+    /// Returns whether the sums can speak for both of two samples whose counts are small: no part is
+    /// too large, and neither has spend or conversions without clicks (see [`Sums`]).
+    #[inline]
+    fn are_tame(one: &Self, other: &Self) -> bool {
+        let most = one.wtt
+            | one.spend_spread
+            | one.conversions_spread
+            | other.wtt
+            | other.spend_spread
+            | other.conversions_spread;
+        let is_loose = |part: &Self| (part.w == 0) & (part.c | part.s > 0);
+        (most < SUM_BOUND) & (one.beyond | other.beyond == 0) & !(is_loose(one) | is_loose(other))
+    }
+}
+
+/// The sums of a header as it keeps them, in 64 bits. Those of squares may pass 2^63 and are then
+/// negative here.
+pub(crate) struct ShortSums {
+    pub(crate) clicks: i64,
+    pub(crate) clicks_time: i64,
+    pub(crate) clicks_time2: i64,
+    pub(crate) milliconversions: i64,
+    pub(crate) milliconversions_time: i64,
+    pub(crate) milliconversions_spread: i64,
+    pub(crate) spend: i64,
+    pub(crate) spend_time: i64,
+    pub(crate) spend_spread: i64,
 }
 
 /// Returns a sum that may be negative: a word read as two's complement.
