@@ -50,6 +50,7 @@ from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
 from engine.messaging.parts import LARGEST
 from engine.messaging.permissions import INFO, STREAMS_READ, Role, rights_of
 from engine.messaging.ports import StreamSize
+from engine.messaging.sharing import SharedReading
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD, check
 from engine.messaging.streams import provision as provide
@@ -95,7 +96,9 @@ class NatsBroker:
             log=log(subjects.DECISIONS_STREAM, largest=largest),
             largest=lambda: LARGEST,
         )
-        self.frames = LogFrames(log=log(subjects.METRICS_STREAM), publisher=self.window)
+        metrics = log(subjects.METRICS_STREAM)
+        self.sharing = SharedReading(make=metrics.shared_reader, clock=clock)
+        self.frames = LogFrames(log=metrics, publisher=self.window, sharing=self.sharing)
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
         self.heartbeats = CoreHeartbeats(link=link)
@@ -162,6 +165,7 @@ async def connect(
         async with (
             beside(link.watch(), name="watch connection"),
             beside(broker.window.run(), name="publish window"),
+            beside(broker.sharing.run(), name="shared readers"),
             beside(broker.dead_letters.run(), name="dead letters"),
         ):
             try:
