@@ -25,6 +25,7 @@ from engine.messaging.records import Decide, Keep, Record, Release, Take, encode
 from engine.messaging.subjects import decisions_subject
 from engine.worker.chores import Chores
 from engine.worker.columns import columns_of
+from engine.worker.inbox import Room
 from engine.worker.intake import Intake
 from engine.worker.lifecycle import Lifecycle, planned_per_s, used_up
 from engine.worker.load import Load, Told
@@ -60,7 +61,8 @@ class Partition:
 
     `taking` bounds how many are taken at once; `moved` is called when it is owned, and when it
     has been given back. `portion` is how much a round may take in, as it was found out so far;
-    `load` knows which rounds are left out while there is not time for all.
+    `load` knows which rounds are left out while there is not time for all; `room` how much may
+    wait for them, over all partitions.
     """
 
     def __init__(
@@ -76,10 +78,13 @@ class Partition:
         moved: Callable[[], None],
         portion: Portion | None = None,
         load: Load | None = None,
+        room: Room | None = None,
     ) -> None:
         self.number = number
         self.is_owned = False
-        self.intake = Intake(number, broker=broker, clock=clock, overflow=self._count_early)
+        self.intake = Intake(
+            number, broker=broker, clock=clock, overflow=self._count_early, room=room
+        )
         self._broker = broker
         self._clock = clock
         self._worker = worker
@@ -138,16 +143,19 @@ class Partition:
                 recorded; with the same `portion` the next try takes in less.
             MalformedMessageError: its chain cannot be read.
         """
-        async with AsyncExitStack() as inputs:
-            async with self._taking:
-                if self._pause.is_over:
-                    return
-                await self._take(inputs)
-            self.is_owned = True
-            self._moved()
-            async with beside(self._chores.run(), name=f"chores of partition {self.number}"):
-                await self._rounds()
-            await self._give_back()
+        try:
+            async with AsyncExitStack() as inputs:
+                async with self._taking:
+                    if self._pause.is_over:
+                        return
+                    await self._take(inputs)
+                self.is_owned = True
+                self._moved()
+                async with beside(self._chores.run(), name=f"chores of partition {self.number}"):
+                    await self._rounds()
+                await self._give_back()
+        finally:
+            self.intake.inbox.clear()  # the room is for those who are still here
 
     # taking
 
@@ -255,6 +263,7 @@ class Partition:
             if inbox.entries and not self._state.is_open
             else inbox.take_frames(most=self._portion.most)
         )
+        self.intake.go_on()
         taken, tracing = waiting - len(inbox), traces.active()
         if tracing is None:
             decided = await self._commit(frames, taken, at_ms)

@@ -16,6 +16,7 @@ from engine.fleet.membership import DEAF_S, HEARTBEAT_S, SUSPICION_S, Membership
 from engine.messaging.ports import Broker
 from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
+from engine.worker.inbox import Room
 from engine.worker.load import Load
 from engine.worker.partition import Partition
 from engine.worker.pause import Pause
@@ -63,6 +64,7 @@ class Worker:
         self._failures: dict[int, int] = {}  # partition → in a row
         self._portions: dict[int, Portion] = {}
         self._load = Load(worker=name, interval=settings.interval)
+        self._room = Room()
         self._beat_at: float | None = None  # monotonic, of the newest heartbeat
         self._taking = asyncio.Semaphore(TAKEN_AT_ONCE)
         self._looking = Pause(clock)
@@ -288,6 +290,7 @@ class Worker:
             moved=self._beating.wake,
             portion=self._portions.setdefault(number, Portion()),
             load=self._load,
+            room=self._room,
         )
         self._partitions[number] = partition
         task = group.create_task(self._run(partition), name=f"partition {number}")
