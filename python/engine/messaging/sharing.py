@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
 
+import structlog
+
 from engine.clock import Clock
 from engine.messaging.link import Delivery
 from engine.messaging.logs import OnStored
@@ -22,9 +24,12 @@ from engine.messaging.tail import Tail
 
 __all__ = ["MakeReader", "SharedReading"]
 
+_log = structlog.get_logger(__name__)
+
 NEAR = 1024  # sequences that may be read twice at any time
-NEAR_SHARE = 8  # and that part of what is still to be read
-YOUNG_S = 0.1  # a reader's first moments, in which it is left alone
+NEAR_SHARE = 0.5  # and that part of what is still to be read
+LINGER_S = 0.002  # for others who begin just now
+YOUNG_S = 0.05  # a reader's first moments, in which it is left alone
 
 
 class MakeReader(Protocol):
@@ -80,6 +85,8 @@ class SharedReading:
         """Give followers their readers, and make few of many, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
+                if self._joining:
+                    await self._clock.sleep(LINGER_S)
                 self._stirred.clear()
                 joining, self._joining = self._joining, []
                 for some in _clusters(joining):
@@ -125,10 +132,15 @@ class SharedReading:
         while ready:
             together = [ready.pop(0)]
             first = together[0].reader
-            reach = max(NEAR, (first.lag or 0) // NEAR_SHARE)
-            while ready and ready[0].reader.position - first.position <= reach:
+            while ready and ready[0].may_go_back_to(first.position):
                 together.append(ready.pop(0))
             if len(together) > 1 or together[0].has_been_left:
+                _log.debug(
+                    "readers_joined",
+                    positions=[group.reader.position for group in together],
+                    lags=[group.reader.lag for group in together],
+                    others=len(self._groups) - len(together),
+                )
                 for group in together:
                     self._end(group)
                 self._begin(
@@ -220,6 +232,8 @@ class _Group:
         self.since = now
         self.task: asyncio.Task[None] | None = None
         self.has_been_left = False  # the reader still asks for what nobody wants
+        self._began_after = after
+        self._messages = 0
         self._by_subject: dict[str, list[_Follower]] = {}
         for one in self.followers:
             self._by_subject.setdefault(one.subject, []).append(one)
@@ -237,6 +251,12 @@ class _Group:
         """Return whether it reads now, so that its position means something."""
         return bool(self.followers) and self.reader.lag is not None
 
+    def may_go_back_to(self, position: int) -> bool:
+        """Return whether that costs little, compared with what is still to be read."""
+        sequences = max(1, self.reader.position - self._began_after)
+        to_come = (self.reader.lag or 0) * sequences / max(1, self._messages)
+        return self.reader.position - position <= max(NEAR, NEAR_SHARE * to_come)
+
     def forget(self, follower: _Follower) -> None:
         if follower in self.followers:
             self.followers.remove(follower)
@@ -244,6 +264,7 @@ class _Group:
             self.has_been_left = True
 
     def _deliver(self, subject: str, sequence: int, delivery: Delivery) -> None:
+        self._messages += 1
         for one in self._by_subject.get(subject, ()):
             one.take(sequence, delivery)
 
