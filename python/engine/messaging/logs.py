@@ -232,14 +232,23 @@ class LogFrames:
         opened: bool = True,
         wants_more: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Follower]:
-        filters, stored = _filters(subjects.metrics_subject, partitions), _on_stored(deliver)
-        if self._sharing is not None and partitions and len(set(partitions)) == 1 and after is not None:
+        filters = _filters(subjects.metrics_subject, partitions)
+        is_one = partitions is not None and len(set(partitions)) == 1
+        if self._sharing is not None and is_one and after is not None:
             following = self._sharing.follow(
-                stored, subject=filters[0], after=after, wants_more=wants_more, opened=opened
+                _on_stored(deliver),
+                subject=filters[0],
+                after=after,
+                wants_more=wants_more,
+                opened=opened,
             )
         else:
             following = self._log.follow(
-                stored, filters=filters, after=after, opened=opened, wants_more=wants_more
+                _on_stored(deliver),
+                filters=filters,
+                after=after,
+                opened=opened,
+                wants_more=wants_more,
             )
         async with following as follower:
             yield follower
