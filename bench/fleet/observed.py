@@ -13,6 +13,7 @@ from engine.messaging.records import Decide, decode_record
 __all__ = ["Commits", "Watch"]
 
 LOOK_S = 0.1  # between two readings
+LOOK_SOON_S = 0.002
 
 
 class Commits:
@@ -25,13 +26,19 @@ class Commits:
         self._rounds: list[tuple[float, Decide]] = []
 
     @asynccontextmanager
-    async def followed(self) -> AsyncIterator[None]:
+    async def followed(self, *, only_new: bool = False) -> AsyncIterator[None]:
         """Note what comes while the body runs, with the moment (monotonic)."""
         clock = self._place.clock
         async with self._place.broker.chain.follow(
-            lambda m: self._heard.append((clock.monotonic(), m.partition, m.payload))
+            lambda m: self._heard.append((clock.monotonic(), m.partition, m.payload)),
+            after=None if only_new else 0,
         ):
             yield
+
+    async def first_round(self) -> None:
+        """Return once a round has come."""
+        while not self.rounds():
+            await self._place.clock.sleep(LOOK_SOON_S)
 
     def rounds(self) -> list[tuple[float, Decide]]:
         """Return the rounds noted so far. They are decoded here, not while others are timed."""

@@ -78,9 +78,7 @@ class Supply:
         picked = self._random.integers(len(all_rows), size=rows)
         return self._frame(partition, all_rows[picked], at)
 
-    def _frame(
-        self, partition: int, rows: NDArray[np.void], at: float
-    ) -> tuple[int, int, bytes]:
+    def _frame(self, partition: int, rows: NDArray[np.void], at: float) -> tuple[int, int, bytes]:
         rows["tick"] = int(at * 1000) % 2**32
         self._sequences[partition] = sequence = self._sequences[partition] + 1
         frame = encode_frame(

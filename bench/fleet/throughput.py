@@ -56,9 +56,7 @@ async def throughput(
     supply, now = Supply(campaigns, partitions=partitions), SystemClock().now()
     progress.say(f"publishing {campaigns:,} campaigns")
     flags = ("--interval", str(interval))
-    async with server_with(
-        supply.campaigns(now), flags=flags, syncs_always=syncs_always
-    ) as place:
+    async with server_with(supply.campaigns(now), flags=flags, syncs_always=syncs_always) as place:
         waves = max(1, round(samples / (campaigns * len(PLATFORMS))))
         frames = await _filled(place, supply, waves, rows=rows, until=now, progress=progress)
         progress.say("reading them bare")
@@ -117,9 +115,7 @@ async def _filled(
     return frames
 
 
-async def _committed(
-    place: Place, commits: Commits, frames: _Frames, progress: Progress
-) -> None:
+async def _committed(place: Place, commits: Commits, frames: _Frames, progress: Progress) -> None:
     """Return once every frame is in a committed round."""
     until = place.clock.monotonic() + LONGEST_S
     left = {partition: sequences[-1] for partition, (sequences, _) in frames.items()}

@@ -65,6 +65,7 @@ class Worker:
         self._portions: dict[int, Portion] = {}
         self._load = Load(worker=name, interval=settings.interval)
         self._room = Room()
+        self._has_looked = False  # for what is nobody's, at the start
         self._beat_at: float | None = None  # monotonic, of the newest heartbeat
         self._taking = asyncio.Semaphore(TAKEN_AT_ONCE)
         self._looking = Pause(clock)
@@ -230,6 +231,8 @@ class Worker:
                 fleet.deaf_until(now)
             elif fleet.may_judge(now):
                 self._settle(fleet, group, now)
+            elif fleet.is_alone_at_start(now) and not self._has_looked:
+                self._take_what_is_nobodys(fleet, group, now)
             self._tell_what_is_held()
             was_connected, looked_at = is_connected, now
             # Up to a heartbeat sooner than the next look: what is taken over waits for it.
@@ -255,6 +258,19 @@ class Worker:
             ):
                 self._hold(number, group)
 
+    def _take_what_is_nobodys(
+        self, fleet: Membership, group: asyncio.TaskGroup, now: float
+    ) -> None:
+        """Take, once, the partitions that nobody has according to their chains.
+
+        Those of somebody who is silent wait until silence means that it is dead. Should another
+        worker begin in this moment, the chain has one of the two (docs/decisions, 0009).
+        """
+        self._has_looked = True
+        for number in self._assigned(fleet.alive(now)):
+            self._not_before[number] = now + fleet.judges_in(now)
+            self._hold(number, group, only_free=True)
+
     def _assigned(self, workers: frozenset[str]) -> dict[int, str]:
         """Return `assign` of some workers, computed when they are others than before."""
         if workers not in self._assignments:
@@ -278,7 +294,7 @@ class Worker:
 
     # partitions
 
-    def _hold(self, number: int, group: asyncio.TaskGroup) -> None:
+    def _hold(self, number: int, group: asyncio.TaskGroup, *, only_free: bool = False) -> None:
         partition = Partition(
             number,
             broker=self._broker,
@@ -291,6 +307,7 @@ class Worker:
             portion=self._portions.setdefault(number, Portion()),
             load=self._load,
             room=self._room,
+            only_free=only_free,
         )
         self._partitions[number] = partition
         task = group.create_task(self._run(partition), name=f"partition {number}")
