@@ -11,16 +11,13 @@ from typing import Annotated
 import structlog
 from cyclopts import App, Parameter
 
-from engine.cli.metrics_page import served_metrics
 from engine.clock import Clock, SystemClock
 from engine.messaging.permissions import Role
-from engine.metrics.worker import worker_families
 from engine.wiring import open_broker, run_service, set_up_logs, stopped_by_signals
 from engine.wiring.settings import load
 from engine.worker.health import serve_health
 from engine.worker.service import Worker
 from engine.worker.settings import WorkerSettings
-from engine.worker.tally import ROUND_BOUNDS_MS
 
 __all__ = ["app", "command", "serve"]
 
@@ -108,13 +105,26 @@ async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None
         service = Worker(
             broker=broker, clock=clock, name=name, settings=settings, version=_version()
         )
-        page = served_metrics(
-            settings.metrics_port,
-            service="worker",
-            collect=lambda: worker_families(service, bounds_ms=ROUND_BOUNDS_MS),
-        )
-        async with stopped_by_signals(service), _health(settings.health, service), page:
+        page, health = _metrics(settings.metrics_port, service), _health(settings.health, service)
+        async with stopped_by_signals(service), health, page:
             await service.run()
+
+
+@asynccontextmanager
+async def _metrics(port: str | None, worker: Worker) -> AsyncIterator[None]:
+    if port is None:
+        yield
+        return
+    # Imported when wanted: with prometheus-client a start takes a tenth longer.
+    from engine.cli.metrics_page import served_metrics
+    from engine.metrics.worker import worker_families
+    from engine.worker.tally import ROUND_BOUNDS_MS
+
+    page = served_metrics(
+        port, service="worker", collect=lambda: worker_families(worker, bounds_ms=ROUND_BOUNDS_MS)
+    )
+    async with page:
+        yield
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ SUSPICION_S = 0.6
 """Six heartbeats missed: 0.60 s (p50) from kill -9 to the next owner's decision, as measured."""
 DEAF_S = HEARTBEAT_S + SUSPICION_S / 2
 """Whose own heartbeat has not come back for so long hears nobody else's either."""
-ROLL_CALL_S = 2 * HEARTBEAT_S
+ROLL_CALL_S = 1.5 * HEARTBEAT_S
 """Who has just started and heard nobody for so long may take what the chains say is nobody's."""
 _REMEMBERED = 256  # lost connections: what is still on its way of one comes within moments
 
@@ -106,6 +106,11 @@ class Membership:
     def may_judge(self, now: float) -> bool:
         """Return whether this worker has listened long enough for silence to mean something."""
         return now >= self._judges_from
+
+    def roll_call_ends_in(self, now: float) -> float:
+        """Return how soon a worker that has just started need not wait for answers; else inf."""
+        until = self._answers_until
+        return math.inf if until is None or now >= until else until - now
 
     def judges_in(self, now: float) -> float:
         """Return in how many seconds that is so, 0 where it is already."""

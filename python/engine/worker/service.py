@@ -236,7 +236,8 @@ class Worker:
             self._tell_what_is_held()
             was_connected, looked_at = is_connected, now
             # Up to a heartbeat sooner than the next look: what is taken over waits for it.
-            await self._looking.sleep(min(HEARTBEAT_S, fleet.silence_in(now) + LOOK_AFTER_S))
+            soon = min(fleet.silence_in(now), fleet.roll_call_ends_in(now)) + LOOK_AFTER_S
+            await self._looking.sleep(min(HEARTBEAT_S, soon))
 
     def _settle(self, fleet: Membership, group: asyncio.TaskGroup, now: float) -> None:
         """Take what is ours and free; give back what is another's who can take it."""
