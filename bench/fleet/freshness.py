@@ -34,6 +34,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     syncs_always: bool
     interval_ms: float
     samples_per_s: float
+    rounds_per_s: float
     decisions_per_s: float
     frames: int  # whose latency was taken
     p50_ms: float
@@ -95,6 +96,7 @@ async def freshness(
         syncs_always=syncs_always,
         interval_ms=interval * 1000,
         samples_per_s=round(sum(rows for one in sent if one.at >= since) / (until - since)),
+        rounds_per_s=round(len(counted) / (until - since)),
         decisions_per_s=round(sum(one.decided for one in counted) / (until - since)),
         frames=len(latencies),
         p50_ms=round(float(p50), 2),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from engine.clock import SystemClock
+from engine.domain.ids import PARTITIONS
 from engine.messaging.embedded import EmbeddedServer, embedded_server
 from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.ports import Follower, Message
@@ -46,6 +47,11 @@ class Feed:
             payload = b"%d %s" % (number, saying)
             await self._broker.frames.publish(partition, payload, message_id=f"{saying!r} {number}")
         await self._broker.frames.flush()
+
+    async def more(self, count: int) -> None:
+        """Return once so many more have been published, by somebody else."""
+        enough = self.published + count
+        await wait_until(lambda: self.published >= enough, within_s=20)
 
     def of(self, partition: int) -> list[int]:
         """Return the numbers that a partition has been sent."""
@@ -203,8 +209,7 @@ async def test_nothing_is_lost_by_servers_killed_while_many_read_together(
             for partition in range(8):
                 followers.append(await follow(stack, broker, partition))
                 if partition % 3 == 2:
-                    enough = feed.published + 300
-                    await wait_until(lambda wanted=enough: feed.published >= wanted, within_s=20)
+                    await feed.more(300)
                     await server.kill()
                     await server.start()
             is_over = True
@@ -214,3 +219,16 @@ async def test_nothing_is_lost_by_servers_killed_while_many_read_together(
                 # A frame delivered, lost with the unwritten tail and stored again comes twice.
                 assert sorted(set(ear.numbers)) == feed.of(partition)
                 assert list(dict.fromkeys(ear.numbers)) == feed.of(partition)
+
+
+async def test_who_follows_all_partitions_asks_for_them_in_one_word(broker: NatsBroker) -> None:
+    feed = Feed(broker, PARTITIONS)
+    async with AsyncExitStack() as stack:
+        followers = [await follow(stack, broker, partition) for partition in range(PARTITIONS)]
+        name = await until_one_consumer(broker)
+        info = await api(broker, f"CONSUMER.INFO.{STREAM}.{name}")
+        assert info["config"]["filter_subjects"] == ["engine.metrics.*"]
+        await feed.publish(2 * PARTITIONS)
+        for partition, (ear, follower) in enumerate(followers):
+            await asyncio.wait_for(follower.caught_up(), 10)
+            assert ear.numbers == feed.of(partition)

@@ -31,6 +31,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from engine.clock import Clock
+from engine.domain.ids import PARTITIONS
 from engine.errors import BrokerError, ConfigError
 from engine.messaging import subjects, wire
 from engine.messaging.background import beside
@@ -98,7 +99,12 @@ class NatsBroker:
             largest=lambda: LARGEST,
         )
         metrics = log(subjects.METRICS_STREAM)
-        self.sharing = SharedReading(make=metrics.shared_reader, clock=clock)
+        self.sharing = SharedReading(
+            make=metrics.shared_reader,
+            clock=clock,
+            whole=subjects.metrics_subject("*"),
+            count=PARTITIONS,
+        )
         self.frames = LogFrames(log=metrics, publisher=self.window, sharing=self.sharing)
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))

@@ -48,11 +48,17 @@ class MakeReader(Protocol):
 
 
 class SharedReading:
-    """Who follows, and the readers they share. `run` works until cancelled."""
+    """Who follows, and the readers they share. `run` works until cancelled.
 
-    def __init__(self, *, make: MakeReader, clock: Clock) -> None:
+    `whole` is what the server is asked for in the place of all `count` subjects there are: one
+    wildcard costs it half of what a list of them does.
+    """
+
+    def __init__(self, *, make: MakeReader, clock: Clock, whole: str, count: int) -> None:
         self._make = make
         self._clock = clock
+        self._whole = whole
+        self._count = count
         self._joining: list[_Follower] = []
         self._groups: list[_Group] = []
         self._stirred = asyncio.Event()
@@ -107,7 +113,16 @@ class SharedReading:
         after: int,
         tails: Sequence[Tail] = (),
     ) -> None:
-        group = _Group(followers, self._make, after=after, tails=tails, now=self._clock.monotonic())
+        subjects = {one.subject for one in followers}
+        group = _Group(followers, now=self._clock.monotonic(), after=after)
+        group.reader = self._make(
+            filters=[self._whole] if len(subjects) == self._count else sorted(subjects),
+            after=after,
+            deliver=group.deliver,
+            wants_more=group.wants_more,
+            stepped_back=group.stepped_back,
+            tails=tails,
+        )
         group.task = tasks.create_task(group.reader.run(), name="shared reader")
         self._groups.append(group)
         for one in followers:
@@ -219,15 +234,9 @@ class _Follower:
 class _Group:
     """Followers with one reader."""
 
-    def __init__(
-        self,
-        followers: Iterable[_Follower],
-        make: MakeReader,
-        *,
-        after: int,
-        tails: Sequence[Tail],
-        now: float,
-    ) -> None:
+    reader: Reader
+
+    def __init__(self, followers: Iterable[_Follower], *, after: int, now: float) -> None:
         self.followers = list(followers)
         self.since = now
         self.task: asyncio.Task[None] | None = None
@@ -237,14 +246,6 @@ class _Group:
         self._by_subject: dict[str, list[_Follower]] = {}
         for one in self.followers:
             self._by_subject.setdefault(one.subject, []).append(one)
-        self.reader = make(
-            filters=sorted(self._by_subject),
-            after=after,
-            deliver=self._deliver,
-            wants_more=lambda: all(one.wants_more() for one in self.followers),
-            stepped_back=self._stepped_back,
-            tails=tails,
-        )
 
     @property
     def is_ready(self) -> bool:
@@ -263,12 +264,17 @@ class _Group:
             self._by_subject[follower.subject].remove(follower)
             self.has_been_left = True
 
-    def _deliver(self, subject: str, sequence: int, delivery: Delivery) -> None:
+    def deliver(self, subject: str, sequence: int, delivery: Delivery) -> None:
+        """Hand a message to whoever follows its subject."""
         self._messages += 1
         for one in self._by_subject.get(subject, ()):
             one.take(sequence, delivery)
 
-    def _stepped_back(self, position: int) -> None:
+    def wants_more(self) -> bool:
+        """Return whether all of them do: one that does not holds up the others."""
+        return all(one.wants_more() for one in self.followers)
+
+    def stepped_back(self, position: int) -> None:
         """Let followers have anew what the stream has put in the place of what it lost."""
         for one in self.followers:
             one.position = min(one.position, position)
