@@ -6,11 +6,13 @@ import sys
 import msgspec
 import numpy as np
 
+from bench.fleet.bare_round import BareRound
 from bench.fleet.observed import Commits, Watch
 from bench.fleet.place import Place, server_with
 from bench.fleet.progress import Progress
 from bench.fleet.supply import Supply
 from engine.clock import SystemClock
+from engine.messaging.background import beside
 from engine.messaging.records import Decide
 
 __all__ = ["Freshness", "freshness"]
@@ -40,7 +42,9 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float
     p99_ms: float
     max_ms: float
-    waiting_ms: float  # the floor of p50: half an interval, in which a frame waits for its round
+    waiting_ms: float  # a floor of p50: half an interval, in which a frame waits for its round
+    bare_p50_ms: float  # the floor in this run: rounds that decide nothing, of one partition
+    bare_p99_ms: float
     skipped: float  # share of rounds that were due and left out
     worker_cpu: float  # cores, all workers together
     server_cpu: float
@@ -78,7 +82,8 @@ async def freshness(
             for number in range(workers):
                 await place.start(f"w{number}")
             await _awake(place, commits, supply)
-            async with watch.kept():
+            bare = BareRound(place, partition=supply.partitions[0], interval=interval)
+            async with watch.kept(), beside(bare.run(), name="bare rounds"):
                 sent = await _fed(place, supply, rate / rows, rows, seconds, progress)
                 await _all_counted(place, commits, sent)
         rounds = commits.rounds()
@@ -87,6 +92,8 @@ async def freshness(
     counted = [record for at, record in rounds if since <= at < until]
     due = len(supply.partitions) * (until - since) / interval
     p50, p99, most = np.percentile(latencies, [50, 99, 100]) * 1000
+    bare_ages = [at - sent[number - 1].at for number, at in bare.stored if at >= since]
+    bare_p50, bare_p99 = np.percentile(bare_ages, [50, 99]) * 1000
     cpu = watch.cpu(since, until)
     return Freshness(
         campaigns=campaigns,
@@ -103,6 +110,8 @@ async def freshness(
         p99_ms=round(float(p99), 2),
         max_ms=round(float(most), 2),
         waiting_ms=interval * 500,
+        bare_p50_ms=round(float(bare_p50), 2),
+        bare_p99_ms=round(float(bare_p99), 2),
         skipped=round(max(0.0, 1 - len(counted) / due), 4),
         worker_cpu=round(cpu[0] / (until - since), 3),
         server_cpu=round(cpu[1] / (until - since), 3),

@@ -41,7 +41,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     jetstream_bare_cpu_s_per_million: float | None
     latency_p50_ms: float | None
     latency_p99_ms: float | None
-    latency_floor_ms: float | None
+    latency_bare_p50_ms: float | None
+    latency_bare_p99_ms: float | None
     latency_synced_p50_ms: float | None
     latency_synced_p99_ms: float | None
     start_s: float | None
@@ -104,7 +105,8 @@ def _flat(
         jetstream_bare_cpu_s_per_million=full and full.bare_cpu,
         latency_p50_ms=lazy and lazy.p50_ms,
         latency_p99_ms=lazy and lazy.p99_ms,
-        latency_floor_ms=lazy and lazy.waiting_ms,
+        latency_bare_p50_ms=lazy and lazy.bare_p50_ms,
+        latency_bare_p99_ms=lazy and lazy.bare_p99_ms,
         latency_synced_p50_ms=synced and synced.p50_ms,
         latency_synced_p99_ms=synced and synced.p99_ms,
         start_s=started and started.start_s,
