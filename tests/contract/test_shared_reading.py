@@ -134,6 +134,8 @@ async def test_what_nobody_follows_any_more_is_not_read(broker: NatsBroker) -> N
                     break
         await asyncio.wait_for(follower.caught_up(), 10)
         assert ear.numbers == feed.of(0)
+        assert follower.lag == 0
+    assert follower.lag is None  # a partition is asked for it while it is given back, too
     async with asyncio.timeout(10):
         while (await api(broker, f"CONSUMER.NAMES.{STREAM}"))["consumers"]:
             pass

@@ -189,8 +189,7 @@ class _Follower:
         group = self._group
         if group is None or group.reader.lag is None:
             return None
-        lag, others = group.reader.lag, len(group.followers)
-        return -(-lag // others)
+        return -(-group.reader.lag // len(group.followers))
 
     def go_on(self) -> None:
         """Ask `wants_more` again."""
@@ -218,6 +217,7 @@ class _Follower:
         """Get nothing any more."""
         if self._group is not None:
             self._group.forget(self)
+            self._group = None
 
     def take(self, sequence: int, delivery: Delivery) -> None:
         """Take the next message of the subject, or one that came before."""
