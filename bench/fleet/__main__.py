@@ -8,18 +8,20 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.fleet.failover import failover
-from bench.fleet.load import Asked, Load, load, table
+from bench.fleet.load import MODES, Asked, Load, load, table
 from bench.fleet.progress import Progress
 from bench.fleet.restart import restart
 from bench.fleet.rolling import rolling
 from engine.wiring import set_up_logs
 
-MODES = ("throughput", "freshness", "start")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0; what was found is on stdout."""
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    for mode in getattr(asked, "modes", ()):
+        if mode not in MODES:
+            parser.error(f"MODE: one of {', '.join(MODES)}, found {mode!r}")
     set_up_logs("error")
     found = asyncio.run(_run(asked))
     if isinstance(found, Load) and not asked.json:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from engine.clock import SystemClock
 from engine.messaging.background import beside
 from engine.messaging.records import Decide
 
-__all__ = ["Freshness", "freshness"]
+__all__ = ["Freshness", "Sent", "freshness", "latencies"]
 
 SETTLED_S = 3.0  # of the feed before latencies count
 PAUSE_S = 0.002  # of the publisher, between looks at what is due
@@ -52,7 +53,7 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     server_mb: float
 
 
-class _Sent(msgspec.Struct, frozen=True):
+class Sent(NamedTuple):
     """A frame as it was sent: its place in the stream follows from its order."""
 
     partition: int
@@ -88,10 +89,10 @@ async def freshness(
                 await _all_counted(place, commits, sent)
         rounds = commits.rounds()
     since, until = sent[0].at + SETTLED_S, sent[-1].at
-    latencies = _latencies(sent, rounds, since=since)
+    ages = latencies(sent, rounds, since=since)
     counted = [record for at, record in rounds if since <= at < until]
     due = len(supply.partitions) * (until - since) / interval
-    p50, p99, most = np.percentile(latencies, [50, 99, 100]) * 1000
+    p50, p99, most = np.percentile(ages, [50, 99, 100]) * 1000
     bare_ages = [at - sent[number - 1].at for number, at in bare.stored if at >= since]
     bare_p50, bare_p99 = np.percentile(bare_ages, [50, 99]) * 1000
     cpu = watch.cpu(since, until)
@@ -105,7 +106,7 @@ async def freshness(
         samples_per_s=round(sum(rows for one in sent if one.at >= since) / (until - since)),
         rounds_per_s=round(len(counted) / (until - since)),
         decisions_per_s=round(sum(one.decided for one in counted) / (until - since)),
-        frames=len(latencies),
+        frames=len(ages),
         p50_ms=round(float(p50), 2),
         p99_ms=round(float(p99), 2),
         max_ms=round(float(most), 2),
@@ -134,14 +135,14 @@ async def _fed(
     rows: int,
     seconds: float,
     progress: Progress,
-) -> list[_Sent]:
+) -> list[Sent]:
     """Publish frames at their times, and return when each was sent."""
-    clock, sent = place.clock, list[_Sent]()
+    clock, sent = place.clock, list[Sent]()
     began = clock.monotonic()
     while (passed := clock.monotonic() - began) < seconds:
         while len(sent) < passed * frames_per_s:
             partition, number, frame = supply.some(clock.now(), rows=rows)
-            sent.append(_Sent(partition, clock.monotonic()))
+            sent.append(Sent(partition, clock.monotonic()))
             await place.broker.frames.publish(
                 partition, frame, message_id=f"bench:{partition}:{number}"
             )
@@ -151,7 +152,7 @@ async def _fed(
     return sent
 
 
-async def _all_counted(place: Place, commits: Commits, sent: list[_Sent]) -> None:
+async def _all_counted(place: Place, commits: Commits, sent: list[Sent]) -> None:
     """Return once every frame is in a committed round."""
     left = {one.partition: sequence for sequence, one in enumerate(sent, 1)}
     seen = 0
@@ -165,9 +166,7 @@ async def _all_counted(place: Place, commits: Commits, sent: list[_Sent]) -> Non
             seen = len(rounds)
 
 
-def _latencies(
-    sent: list[_Sent], rounds: list[tuple[float, Decide]], *, since: float
-) -> list[float]:
+def latencies(sent: list[Sent], rounds: list[tuple[float, Decide]], *, since: float) -> list[float]:
     """Return, of each frame sent since, how long it was to the first round that counted it."""
     waiting: dict[int, list[tuple[int, float]]] = {}
     for sequence, one in enumerate(sent, 1):

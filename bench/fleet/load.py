@@ -10,9 +10,10 @@ from bench.fleet.progress import Progress
 from bench.fleet.start import Start, start
 from bench.fleet.throughput import Throughput, throughput
 
-__all__ = ["Asked", "Load", "load", "table"]
+__all__ = ["MODES", "Asked", "Load", "flat", "load", "table"]
 
 
+MODES = ("throughput", "freshness", "start")
 FEED_ROWS = 16  # samples a frame of a freshness: many small ones, as they come
 INTERVAL_S = 2.0  # between the rounds of a throughput: as they usually are
 
@@ -20,7 +21,7 @@ INTERVAL_S = 2.0  # between the rounds of a throughput: as they usually are
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What to measure. The counts are combined: each of campaigns with each of workers."""
 
-    modes: Sequence[str] = ("throughput", "freshness", "start")
+    modes: Sequence[str] = MODES
     campaigns: Sequence[int] = (10_000,)
     workers: Sequence[int] = (1,)
     partitions: int = 64
@@ -89,28 +90,28 @@ async def load(asked: Asked, *, progress: Progress) -> Load:
     if "start" in asked.modes:
         started = await start(tries=asked.tries, campaigns=128, progress=progress)
     progress.end()
-    return _flat(throughputs, freshnesses, started)
+    return flat(throughputs, freshnesses, started)
 
 
-def _flat(
+def flat(
     throughputs: list[Throughput], freshnesses: list[Freshness], started: Start | None
 ) -> Load:
     full = throughputs[0] if throughputs else None
     lazy = next((one for one in freshnesses if not one.syncs_always), None)
     synced = next((one for one in freshnesses if one.syncs_always), None)
     return Load(
-        jetstream_samples_per_s=full and full.samples_per_s,
-        jetstream_cpu_s_per_million=full and full.worker_cpu,
-        jetstream_bare_samples_per_s=full and full.bare_samples_per_s,
-        jetstream_bare_cpu_s_per_million=full and full.bare_cpu,
-        latency_p50_ms=lazy and lazy.p50_ms,
-        latency_p99_ms=lazy and lazy.p99_ms,
-        latency_bare_p50_ms=lazy and lazy.bare_p50_ms,
-        latency_bare_p99_ms=lazy and lazy.bare_p99_ms,
-        latency_synced_p50_ms=synced and synced.p50_ms,
-        latency_synced_p99_ms=synced and synced.p99_ms,
-        start_s=started and started.start_s,
-        help_s=started and started.help_s,
+        jetstream_samples_per_s=None if full is None else full.samples_per_s,
+        jetstream_cpu_s_per_million=None if full is None else full.worker_cpu,
+        jetstream_bare_samples_per_s=None if full is None else full.bare_samples_per_s,
+        jetstream_bare_cpu_s_per_million=None if full is None else full.bare_cpu,
+        latency_p50_ms=None if lazy is None else lazy.p50_ms,
+        latency_p99_ms=None if lazy is None else lazy.p99_ms,
+        latency_bare_p50_ms=None if lazy is None else lazy.bare_p50_ms,
+        latency_bare_p99_ms=None if lazy is None else lazy.bare_p99_ms,
+        latency_synced_p50_ms=None if synced is None else synced.p50_ms,
+        latency_synced_p99_ms=None if synced is None else synced.p99_ms,
+        start_s=None if started is None else started.start_s,
+        help_s=None if started is None else started.help_s,
         throughput=throughputs,
         freshness=freshnesses,
         start=started,

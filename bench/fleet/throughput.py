@@ -13,13 +13,18 @@ from bench.fleet.place import Place, server_with
 from bench.fleet.progress import Progress
 from bench.fleet.supply import PLATFORMS, Supply
 from engine.clock import SystemClock
+from engine.messaging.records import Decide
 
-__all__ = ["Throughput", "throughput"]
+__all__ = ["Frames", "Throughput", "stretch", "throughput"]
 
 SECONDS_A_WAVE = 2.0  # between two reports of a series, in the samples' own times
 FROM, TO = 0.1, 0.9  # of all samples: the stretch that counts, start and end left out
 LOOK_S = 0.1
 LONGEST_S = 300.0
+
+
+Frames = dict[int, tuple[list[int], list[int]]]
+"""By partition: the sequences of its frames, and how many samples there are up to each."""
 
 
 class Throughput(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +71,7 @@ async def throughput(
             await place.start(f"w{number}")
         async with commits.followed(), watch.kept():
             await _committed(place, commits, frames, progress)
-        since, until, decided = _stretch(commits, frames)
+        since, until, decided = stretch(commits.rounds(), frames)
     total = sum(counts[-1] for _, counts in frames.values())
     millions = total * (TO - FROM) / 1e6
     worker_cpu, server_cpu = watch.cpu(since, until)
@@ -88,15 +93,11 @@ async def throughput(
     )
 
 
-_Frames = dict[int, tuple[list[int], list[int]]]
-"""By partition: the sequences of its frames, and how many samples there are up to each."""
-
-
 async def _filled(
     place: Place, supply: Supply, waves: int, *, rows: int, until: float, progress: Progress
-) -> _Frames:
+) -> Frames:
     """Fill the stream. Nobody else publishes into it, so sequences count up from 1."""
-    frames: _Frames = {partition: ([], []) for partition in supply.partitions}
+    frames: Frames = {partition: ([], []) for partition in supply.partitions}
     sequence = 0
     for wave in range(waves):
         at = until - (waves - wave) * SECONDS_A_WAVE
@@ -115,7 +116,7 @@ async def _filled(
     return frames
 
 
-async def _committed(place: Place, commits: Commits, frames: _Frames, progress: Progress) -> None:
+async def _committed(place: Place, commits: Commits, frames: Frames, progress: Progress) -> None:
     """Return once every frame is in a committed round."""
     until = place.clock.monotonic() + LONGEST_S
     left = {partition: sequences[-1] for partition, (sequences, _) in frames.items()}
@@ -131,13 +132,13 @@ async def _committed(place: Place, commits: Commits, frames: _Frames, progress: 
         progress.share("partitions followed to the end", len(frames) - len(left), len(frames))
 
 
-def _stretch(commits: Commits, frames: _Frames) -> tuple[float, float, int]:
+def stretch(rounds: list[tuple[float, Decide]], frames: Frames) -> tuple[float, float, int]:
     """Return when FROM and TO of all samples were committed, and the decisions between."""
     wanted = sum(counts[-1] for _, counts in frames.values())
     done = dict.fromkeys(frames, 0)
     since = until = 0.0
     decided = total = 0
-    for at, record in commits.rounds():
+    for at, record in rounds:
         if record.partition not in frames:
             continue
         sequences, counts = frames[record.partition]
