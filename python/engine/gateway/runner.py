@@ -24,7 +24,7 @@ from engine.gateway.claims import Claims
 from engine.gateway.columns import BUDGET, SERVING, STEER
 from engine.gateway.desire import DesireSettings
 from engine.gateway.desk import Desk
-from engine.gateway.gate import GateSettings
+from engine.gateway.gate import Gate, GateSettings
 from engine.gateway.hours import CONVERSIONS, REVENUE, SPEND
 from engine.gateway.ledger import Ledger
 from engine.gateway.purse import Purse, day_of
@@ -72,13 +72,12 @@ def desk_of(
     step = float(limits.bid_step_micros)
     delay = limits.report_delay_s if settings.report_delay is None else settings.report_delay
     fields = {name: getattr(gate, name) for name in gate.__struct_fields__}
-    fields["least_readiness"] = settings.readiness.least
     return Desk(
         platform=settings.platform,
         ad_account=settings.ad_account,
         purse=Purse(a_day=a_day, reserve=settings.reserve),
         bucket=TokenBucket(rate=rate, burst=max(10.0 * rate, float(limits.batch)), now=now),
-        gate=GateSettings(**(fields | {"step": step})),
+        gate=Gate(**fields, step=step, least_readiness=settings.readiness.least),
         desire=DesireSettings(
             off_after_s=settings.off_after,
             lag_s=settings.poll_every + delay,
@@ -461,6 +460,9 @@ class Runner:
             inconclusive=tally.inconclusive,
             linked=desk.linked,
             unlinked=len(desk.unlinked),
+            refused_here=tally.refused_here,
+            duplicate_sales=tally.duplicate_sales,
+            unknown_sales=tally.unknown_sales,
             report_age_s=None if tally.reported_at is None else round(now - tally.reported_at, 1),
             last_error=tally.last_error,
             last_error_at=tally.last_error_at,
