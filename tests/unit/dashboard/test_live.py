@@ -1,3 +1,5 @@
+"""What the dashboard makes of the streams: sums, feed, owners, workers, health."""
+
 from collections.abc import AsyncIterator
 
 import msgspec
