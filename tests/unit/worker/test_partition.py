@@ -1,5 +1,6 @@
 """One partition: when its rounds come, what they count, and what ends them."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -303,6 +304,29 @@ async def test_frames_beyond_what_may_wait_are_counted_in_early(
     assert rounds[-1].settled_micros == 500_000
     assert rounds[-1].campaigns_revision < late  # came after the round's frames were counted in
     assert next_round.campaigns_revision == late
+
+
+async def test_frames_that_there_is_no_room_for_stay_with_the_broker(fleet: Fleet) -> None:
+    await fleet.publish()
+    async with fleet.worker() as running:
+        await fleet.clock.advance(2)
+        intake = running.partition.intake
+        intake._room.most = 100
+        for _ in range(8):
+            await fleet.report()
+        await settle()
+        assert intake.inbox.frames == 2  # of 64 bytes: after the second there is no room
+        assert intake.lag == 8
+        await fleet.clock.advance(12)
+        assert intake.lag == 0
+        rounds = await fleet.rounds()
+        assert intake._room.waiting == 0
+        await fleet.report()
+        await settle()
+        running.task.cancel()
+        await asyncio.wait([running.task])
+        assert intake._room.waiting == 0  # what it leaves behind takes no room from others
+    assert rounds[-1].metrics_sequence == 8
 
 
 async def test_rows_of_unknown_campaigns_are_spoken_of_once(fleet: Fleet) -> None:
