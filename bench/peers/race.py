@@ -1,0 +1,184 @@
+"""Gives peers and core the same work in turn, holds their answers together, and times them.
+
+Times are the least of a few steps, peer and core taken in turn, so that what else the machine does
+falls on both. A peer too slow for so many campaigns is given fewer, and what it took is scaled.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.peers.work import ANSWER, Peer, Terms, Work
+
+TOLERANCE = 2e-5
+"""How far answers may lie apart, of their size: they are singles."""
+
+
+class Entrant(msgspec.Struct, frozen=True):
+    """A peer, before it is made."""
+
+    name: str
+    make: Callable[[Work, Terms], Peer]
+    slot_bytes: int  # roughly, to know whether it fits
+    cores: int = 1
+    most_campaigns: int | None = None  # what it took for more is scaled
+    weighs: bool = True  # by clicks; else answers are compared where all have the same
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """What one step took, of a peer and of the core in the same run."""
+
+    name: str
+    campaigns: int
+    cores: int
+    ingest_s: float
+    decide_s: float
+    core_ingest_s: float
+    core_decide_s: float
+    ran_campaigns: int  # fewer than `campaigns`: the peer's times are scaled
+
+    @property
+    def ratio(self) -> float:
+        """Return how often the core's step goes into the peer's."""
+        core_s = self.core_ingest_s + self.core_decide_s
+        return (self.ingest_s + self.decide_s) / core_s
+
+
+class DisagreementError(Exception):
+    """A peer does not answer as the core does: it does other work, so its times say nothing."""
+
+
+def fill(peer: Peer, work: Work, before: int) -> None:
+    """Give a peer the samples of a window's steps, up to and without step `before`."""
+    for step in range(before - work.window, before):
+        peer.ingest(work.in_order(step))
+    peer.repeat(work.slots // work.pool)
+
+
+def compare(name: str, found: NDArray[np.void], wanted: NDArray[np.void]) -> None:
+    """Check that a peer's answers are the core's.
+
+    Where two platforms are equally good but for rounding, either may be chosen.
+
+    Raises:
+        DisagreementError: with the first field and campaign where they differ.
+    """
+    gap = np.abs(found["score_micros"] - wanted["score_micros"])
+    scale = np.maximum(np.abs(wanted["score_micros"]), 1.0)
+    chosen = found["platform"] == wanted["platform"]
+    fields = [field for field in ANSWER.names or () if field != "platform"]
+    for field in ("score_micros", *fields):
+        if field != "score_micros":
+            gap = np.where(chosen, np.abs(found[field] - wanted[field]), 0.0)
+            scale = np.maximum(np.abs(wanted[field]), 1e-6)
+        bad = np.flatnonzero(~(gap <= TOLERANCE * scale))
+        if len(bad):
+            at = bad[0]
+            raise DisagreementError(
+                f"{name}: {field} of campaign {at} must be {wanted[field][at]!r},"
+                f" was {found[field][at]!r}; {len(bad)} of {len(found)} differ"
+            )
+
+
+def agree(entrant: Entrant, core: Entrant, campaigns: int = 100, steps: int = 70) -> None:
+    """Check that a peer answers as the core does, on a small part of the work.
+
+    Raises:
+        DisagreementError: where it does not.
+    """
+    work = Work(campaigns=campaigns, clicks=0 if entrant.weighs else 50)
+    with ExitStack() as stack:
+        peers = [_made(one, work, stack) for one in (entrant, core)]
+        for peer in peers:
+            fill(peer, work, work.window)
+        for step in range(work.window, work.window + steps):
+            rows = work.shuffled(step)
+            for peer in peers:
+                peer.ingest(rows)
+        found, wanted = (peer.decide(work.tick(step)) for peer in peers)
+        compare(entrant.name, found, wanted)
+
+
+def race(
+    entrants: Sequence[Entrant], core: Entrant, campaigns: int, steps: int
+) -> Iterator[Timing | str]:
+    """Iterate what each peer took; a line instead where there is no place for one."""
+    work = Work(campaigns=campaigns)
+    if (short := _short(core, work)) is not None:
+        yield short
+        return
+    step = work.window
+    with ExitStack() as outer:
+        own = _made(core, work, outer)
+        fill(own, work, step)
+        for entrant in entrants:
+            part = min(campaigns, entrant.most_campaigns or campaigns)
+            lesser = Work(campaigns=part)
+            if (short := _short(entrant, lesser)) is not None:
+                yield short
+                continue
+            with ExitStack() as inner:
+                peer = _made(entrant, lesser, inner)
+                fill(peer, lesser, step)
+                best = [float("inf")] * 4
+                for _ in range(steps):
+                    taken = [*_step(own, work, step), *_step(peer, lesser, step)]
+                    best = [min(pair) for pair in zip(best, taken, strict=True)]
+                    step += 1
+                if lesser == work and entrant.weighs:
+                    tick = work.tick(step - 1)
+                    compare(entrant.name, peer.decide(tick), own.decide(tick))
+                del peer
+            gc.collect()
+            scale = campaigns / part
+            yield Timing(
+                name=entrant.name,
+                campaigns=campaigns,
+                cores=entrant.cores,
+                ingest_s=best[2] * scale,
+                decide_s=best[3] * scale,
+                core_ingest_s=best[0],
+                core_decide_s=best[1],
+                ran_campaigns=part,
+            )
+
+
+def _made(entrant: Entrant, work: Work, stack: ExitStack) -> Peer:
+    peer = entrant.make(work, work.terms())
+    close = getattr(peer, "close", None)
+    if close is not None:
+        stack.callback(close)
+    return peer
+
+
+def _step(peer: Peer, work: Work, step: int) -> tuple[float, float]:
+    """Give a peer a step of work; return what it took to take it in and to decide."""
+    rows = work.shuffled(step)
+    begun = time.perf_counter()
+    peer.ingest(rows)
+    ingest_s = getattr(peer, "took_s", time.perf_counter() - begun)
+    begun = time.perf_counter()
+    peer.decide(work.tick(step))
+    return ingest_s, getattr(peer, "took_s", time.perf_counter() - begun)
+
+
+def _short(entrant: Entrant, work: Work) -> str | None:
+    """Return a line where there is not enough memory for a peer, its rows and some air."""
+    needed = work.slots * (entrant.slot_bytes + 150) + 500_000_000
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except FileNotFoundError:
+        return None  # not Linux: nobody to ask
+    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    if needed <= free:
+        return None
+    return (
+        f"{entrant.name} with {work.campaigns:,} campaigns needs {needed / 1e9:.1f} GB,"
+        f" {free / 1e9:.1f} are free: left out"
+    )
