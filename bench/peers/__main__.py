@@ -51,7 +51,9 @@ def _tell(found: Timing | str, *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         sys.stdout.flush()
     slots = found.campaigns * 4
-    scaled = "" if found.ran_campaigns == found.campaigns else f", scaled from {found.ran_campaigns:,}"
+    scaled = (
+        "" if found.ran_campaigns == found.campaigns else f", scaled from {found.ran_campaigns:,}"
+    )
     _say(
         f"{found.campaigns:>9,} x 4  {found.name:15}"
         f" {found.ingest_s / slots * 1e9:8,.0f} ns/sample"

@@ -25,9 +25,7 @@ def others() -> list[Entrant]:
     found = [
         Entrant("numpy, sums", numpy_sums.Peer, slot_bytes=1200),
         Entrant("numpy, windows", numpy_windows.Peer, slot_bytes=2100),
-        Entrant(
-            "Python", plain_python.Peer, slot_bytes=15_000, most_campaigns=1000, weighs=False
-        ),
+        Entrant("Python", plain_python.Peer, slot_bytes=15_000, most_campaigns=1000, weighs=False),
     ]
     if find_spec("numba") is not None:
         from bench.peers import numba_sums

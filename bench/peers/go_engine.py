@@ -27,9 +27,10 @@ class Peer:
         program = Path(self._place.name) / "peer"
         subprocess.run(["go", "build", "-o", program, "."], cwd=SOURCE, check=True)
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        columns = (terms.value_micros, terms.most_micros, terms.planned_micros, terms.spent_micros)
         head = (work.campaigns, work.platforms, work.window, work.pool // work.platforms)
-        self._tell(struct.pack("<4I", *head) + np.stack(columns, axis=1).astype("<f8").tobytes())
+        self._tell(
+            struct.pack("<4I", *head) + np.stack(terms.columns(), axis=1).astype("<f8").tobytes()
+        )
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
@@ -38,7 +39,7 @@ class Peer:
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return an ANSWER for every campaign, as forecast for one step after `tick`."""
-        self._tell(b"D" + struct.pack("<d", tick + self.work.step_ms - START_TICK))
+        self._tell(b"D" + struct.pack("<d", tick - START_TICK))
         self._hear()
         return np.frombuffer(self._read(self.work.campaigns * ANSWER.itemsize), ANSWER)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.peers.work import ANSWER, START_TICK, UNIT_MICROS, Terms, Work
 
-# Of a row of sums: samples, clicks w, w t, w t^2, then for conversions and for spend y, y t, y^2 / w.
+# Of a row: samples, clicks w, w t, w t^2, then for conversions and for spend y, y t, y^2 / w.
 SUMS = 10
 
 
@@ -24,26 +24,17 @@ class Peer:
         self.sums = np.zeros((work.pool, SUMS))
         self.rings = np.zeros((work.pool, work.window, 4), np.uint32)
         self.heads = np.zeros(work.pool, np.uint32)
+        self.spent = np.zeros(work.pool // work.platforms)
         self.answers = np.zeros(work.campaigns, ANSWER)
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
-        _ingest(rows, self.sums, self.rings, self.heads)
+        _ingest(rows, self.sums, self.rings, self.heads, self.spent, self.work.platforms)
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return an ANSWER for every campaign, as forecast for one step after `tick`."""
-        due = float(tick + self.work.step_ms - START_TICK)
-        terms = self.terms
-        _decide(
-            due,
-            self.sums,
-            self.work.platforms,
-            terms.value_micros,
-            terms.most_micros,
-            terms.planned_micros,
-            terms.spent_micros,
-            self.answers,
-        )
+        now, horizon = float(tick - START_TICK), float(self.work.step_ms)
+        _decide(now, horizon, self.sums, self.spent, self.terms.columns(), self.answers)
         return self.answers
 
     def repeat(self, times: int) -> None:
@@ -51,6 +42,7 @@ class Peer:
         self.sums = np.tile(self.sums, (times, 1))
         self.rings = np.tile(self.rings, (times, 1, 1))
         self.heads = np.tile(self.heads, times)
+        self.spent = np.tile(self.spent, times)
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -59,6 +51,8 @@ def _ingest(
     sums: NDArray[np.float64],
     rings: NDArray[np.uint32],
     heads: NDArray[np.uint32],
+    spent: NDArray[np.float64],
+    platforms: int,
 ) -> None:
     window = rings.shape[1]
     for i in range(rows.shape[0]):
@@ -72,6 +66,7 @@ def _ingest(
         place[0], place[1] = row.tick, row.clicks
         place[2], place[3] = row.milliconversions, row.spend_units
         heads[slot] = head + 1
+        spent[slot // platforms] += row.spend_units * UNIT_MICROS
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
@@ -93,39 +88,48 @@ def _count(
 
 @numba.njit(cache=True, error_model="numpy")
 def _decide(
-    due: float,
+    now: float,
+    horizon: float,
     sums: NDArray[np.float64],
-    platforms: int,
-    value: NDArray[np.float64],
-    most: NDArray[np.float64],
-    planned: NDArray[np.float64],
     spent: NDArray[np.float64],
+    terms: tuple[NDArray[np.float64], ...],
     answers: NDArray[np.void],
 ) -> None:
+    value, most, budget, starts, ends = terms
+    platforms = sums.shape[0] // answers.shape[0]
     for campaign in range(answers.shape[0]):
         best, best_cvr, answer = -math.inf, 0.0, answers[campaign]
         for platform in range(platforms):
             of = sums[campaign * platforms + platform]
-            n, w, wt = of[0], of[1], of[2]
-            determinant = w * of[3] - wt * wt
-            cvr, cvr_agrees = _line(due, n, w, wt, determinant, of[4], of[5], of[6])
-            cpc, cpc_agrees = _line(due, n, w, wt, determinant, of[7], of[8], of[9])
+            n, w, wt, c = of[0], of[1], of[2], of[4] / 1000.0
+            mean_t, determinant = wt / w, w * of[3] - wt * wt
+            ahead = now + horizon - mean_t
+            cvr, cvr_agrees = _line(ahead, n, w, wt, determinant, of[4], of[5], of[6])
+            cpc, cpc_agrees = _line(ahead, n, w, wt, determinant, of[7], of[8], of[9])
             cpc = max(cpc * UNIT_MICROS, 0.0)
             cvr = min(max(cvr / 1000.0, 0.0), 1.0)
-            confidence = w / (w + 30.0) * (cpc_agrees + cvr_agrees) / 2.0
-            score = (cvr * value[campaign] - cpc) * confidence
+            size = n / (n + 3.0) * w / (w + 30.0) * (1.0 + c / (c + 10.0)) / 2.0
+            cadence = math.sqrt(12.0 * determinant / (n * n - 1.0)) / w
+            missed = max((now - mean_t) / cadence - (n + 1.0) / 2.0, 0.0) / 8.0
+            age = 1.0 / (1.0 + missed * missed)
+            confidence = size * age * (cpc_agrees + cvr_agrees) / 2.0
+            score = confidence * (cvr * value[campaign] - cpc)
             if score > best:
                 best, best_cvr = score, cvr
                 answer.cpc_micros, answer.cvr, answer.confidence = cpc, cvr, confidence
                 answer.score_micros, answer.platform = score, platform
-        pacing = min(max(planned[campaign] / max(spent[campaign], 1.0), 0.5), 1.5)
-        bid = best_cvr * value[campaign] * pacing
-        answer.bid_micros = min(bid, most[campaign]) if best > 0.0 else 0.0
+        left = budget[campaign] - spent[campaign]
+        flight_left = (ends[campaign] - START_TICK - now) / (ends[campaign] - starts[campaign])
+        pacing = min(left / (budget[campaign] * flight_left), 1.0)
+        if left <= 0.0 or flight_left <= 0.0:
+            pacing = 0.0
+        bid = min(best_cvr * value[campaign] * pacing, most[campaign]) if best > 0.0 else 0.0
+        answer.pacing, answer.bid_micros = pacing, int(bid)
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
 def _line(
-    due: float,
+    ahead: float,
     n: float,
     w: float,
     wt: float,
@@ -134,9 +138,9 @@ def _line(
     yt: float,
     spread: float,
 ) -> tuple[float, float]:
-    """Return the line's value when due, and how far the samples agree with the line."""
+    """Return the line's value so far after the mean time, and how far samples agree with it."""
     mean = y / w
     slope = (w * yt - wt * y) / determinant
     squares = max(spread - y * mean - slope * slope * determinant / w, 0.0)
     variance = squares / (n - 2.0) * n / w
-    return mean + slope * (due - wt / w), mean * mean / (mean * mean + variance)
+    return mean + slope * ahead, mean * mean / (mean * mean + variance)

@@ -17,11 +17,12 @@ class Peer:
     """Sums and rings as columns."""
 
     def __init__(self, work: Work, terms: Terms) -> None:
-        self.work, self.terms = work, terms
-        # Of a column: samples, clicks w, w t, w t^2, then for conversions and spend y, y t, y^2 / w.
+        self.work, self.columns = work, terms.columns()
+        # Samples, clicks w, w t, w t^2, then for conversions and for spend y, y t, y^2 / w.
         self.sums = [np.zeros(work.pool) for _ in range(10)]
         self.rings = np.zeros((work.pool, work.window, 4), np.uint32)
         self.heads = np.zeros(work.pool, np.uint32)
+        self.spent = np.zeros(work.pool)  # of each slot
         self.answers = np.zeros(work.campaigns, ANSWER)
 
     def ingest(self, rows: NDArray[np.void]) -> None:
@@ -37,6 +38,7 @@ class Peer:
                 new[:, column] = piece[part]
             self.rings[slots, places] = new
             self.heads[slots] = heads + np.uint32(1)
+            self.spent[slots] += piece["spend_units"] * float(UNIT_MICROS)
             is_full = heads >= self.work.window
             coming, going = _counted(new, np.ones(len(new))), _counted(old, is_full.astype(float))
             for column, come, go in zip(self.sums, coming, going, strict=True):
@@ -44,12 +46,14 @@ class Peer:
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return an ANSWER for every campaign, as forecast for one step after `tick`."""
-        due = float(tick + self.work.step_ms - START_TICK)
         step = PIECE // self.work.platforms
         for begin in range(0, self.work.campaigns, step):
             part = slice(begin, min(begin + step, self.work.campaigns))
             slots = slice(part.start * self.work.platforms, part.stop * self.work.platforms)
-            choose([column[slots] for column in self.sums], due, self.terms, part, self.answers)
+            sums = [column[slots] for column in self.sums]
+            spent = self.spent[slots].reshape(-1, self.work.platforms).sum(axis=1)
+            now, horizon = float(tick - START_TICK), float(self.work.step_ms)
+            choose(now, horizon, sums, spent, [c[part] for c in self.columns], self.answers[part])
         return self.answers
 
     def repeat(self, times: int) -> None:
@@ -57,6 +61,7 @@ class Peer:
         self.sums = [np.tile(column, times) for column in self.sums]
         self.rings = np.tile(self.rings, (times, 1, 1))
         self.heads = np.tile(self.heads, times)
+        self.spent = np.tile(self.spent, times)
 
 
 _PARTS = ("tick", "clicks", "milliconversions", "spend_units")
@@ -72,36 +77,42 @@ def _counted(samples: NDArray[np.uint32], n: Floats) -> tuple[Floats, ...]:
 
 
 def choose(
-    sums: list[Floats], due: float, terms: Terms, part: slice, answers: NDArray[np.void]
+    now: float,
+    horizon: float,
+    sums: list[Floats],
+    spent: Floats,
+    terms: list[Floats],
+    answers: NDArray[np.void],
 ) -> None:
-    """Write the answers of some campaigns, from the sums of their slots."""
+    """Write the answers of some campaigns, from the sums of their slots and what they spent."""
     n, w, wt, wtt, c, ct, cc, s, st, ss = sums
-    determinant = w * wtt - wt * wt
-    cvr, cvr_agrees = _line(due, n, w, wt, determinant, c, ct, cc)
-    cpc, cpc_agrees = _line(due, n, w, wt, determinant, s, st, ss)
+    value, most, budget, starts, ends = terms
+    mean_t, determinant = wt / w, w * wtt - wt * wt
+    ahead = now + horizon - mean_t
+    cvr, cvr_agrees = _line(ahead, n, w, wt, determinant, c, ct, cc)
+    cpc, cpc_agrees = _line(ahead, n, w, wt, determinant, s, st, ss)
     cpc = np.maximum(cpc * UNIT_MICROS, 0.0)
     cvr = np.clip(cvr / 1000.0, 0.0, 1.0)
-    confidence = w / (w + 30.0) * (cpc_agrees + cvr_agrees) / 2.0
-    count = part.stop - part.start
-    value = terms.value_micros[part]
-    score = (cvr.reshape(count, -1) * value[:, None] - cpc.reshape(count, -1)) * (
-        confidence.reshape(count, -1)
-    )
+    size = n / (n + 3.0) * w / (w + 30.0) * (1.0 + c / (c + 10_000.0)) / 2.0
+    cadence = np.sqrt(12.0 * determinant / (n * n - 1.0)) / w
+    missed = np.maximum((now - mean_t) / cadence - (n + 1.0) / 2.0, 0.0) / 8.0
+    confidence = size / (1.0 + missed * missed) * (cpc_agrees + cvr_agrees) / 2.0
+    count = len(answers)
+    score = (confidence * (cvr * np.repeat(value, len(n) // count) - cpc)).reshape(count, -1)
     best = score.argmax(axis=1)
     at = np.arange(count) * score.shape[1] + best
-    pacing = np.clip(
-        terms.planned_micros[part] / np.maximum(terms.spent_micros[part], 1.0), 0.5, 1.5
-    )
-    bid = np.minimum(cvr[at] * value * pacing, terms.most_micros[part])
-    found = answers[part]
-    found["cpc_micros"], found["cvr"], found["confidence"] = cpc[at], cvr[at], confidence[at]
+    left, flight_left = budget - spent, (ends - START_TICK - now) / (ends - starts)
+    pacing = np.minimum(left / (budget * flight_left), 1.0)
+    pacing[(left <= 0.0) | (flight_left <= 0.0)] = 0.0
+    bid = np.minimum(cvr[at] * value * pacing, most)
     best_score = score.ravel()[at]
-    found["score_micros"], found["platform"] = best_score, best
-    found["bid_micros"] = np.where(best_score > 0.0, bid, 0.0)
+    answers["cpc_micros"], answers["cvr"], answers["confidence"] = cpc[at], cvr[at], confidence[at]
+    answers["score_micros"], answers["platform"], answers["pacing"] = best_score, best, pacing
+    answers["bid_micros"] = np.where(best_score > 0.0, bid, 0.0)
 
 
 def _line(
-    due: float,
+    ahead: Floats,
     n: Floats,
     w: Floats,
     wt: Floats,
@@ -110,9 +121,9 @@ def _line(
     yt: Floats,
     spread: Floats,
 ) -> tuple[Floats, Floats]:
-    """Return the line's value when due, and how far the samples agree with the line."""
+    """Return the line's value so far after the mean time, and how far samples agree with it."""
     mean = y / w
     slope = (w * yt - wt * y) / determinant
     squares = np.maximum(spread - y * mean - slope * slope * determinant / w, 0.0)
     variance = squares / (n - 2.0) * n / w
-    return mean + slope * (due - wt / w), mean * mean / (mean * mean + variance)
+    return mean + slope * ahead, mean * mean / (mean * mean + variance)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.peers.numpy_sums import choose
-from bench.peers.work import ANSWER, START_TICK, Terms, Work
+from bench.peers.work import ANSWER, START_TICK, UNIT_MICROS, Terms, Work
 
 PIECE = 1024  # slots whose windows lie in the cache together
 
@@ -18,9 +18,10 @@ class Peer:
     """A design matrix a slot."""
 
     def __init__(self, work: Work, terms: Terms) -> None:
-        self.work, self.terms = work, terms
+        self.work, self.columns = work, terms.columns()
         self.windows = np.zeros((work.pool, work.window, 4))
         self.heads = np.zeros(work.pool, np.intp)
+        self.spent = np.zeros(work.pool)  # of each slot
         self.answers = np.zeros(work.campaigns, ANSWER)
 
     def ingest(self, rows: NDArray[np.void]) -> None:
@@ -35,21 +36,25 @@ class Peer:
         heads = self.heads[slots]
         self.windows[slots, heads % self.work.window] = design
         self.heads[slots] = heads + 1
+        self.spent[slots] += rows["spend_units"] * float(UNIT_MICROS)
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return an ANSWER for every campaign, as forecast for one step after `tick`."""
-        due = float(tick + self.work.step_ms - START_TICK)
         step = PIECE // self.work.platforms
         for begin in range(0, self.work.campaigns, step):
             part = slice(begin, min(begin + step, self.work.campaigns))
             slots = slice(part.start * self.work.platforms, part.stop * self.work.platforms)
-            choose(self._sums(slots), due, self.terms, part, self.answers)
+            spent = self.spent[slots].reshape(-1, self.work.platforms).sum(axis=1)
+            terms = [column[part] for column in self.columns]
+            now, horizon = float(tick - START_TICK), float(self.work.step_ms)
+            choose(now, horizon, self._sums(slots), spent, terms, self.answers[part])
         return self.answers
 
     def repeat(self, times: int) -> None:
         """Repeat what is known of the pool's slots, so many times."""
         self.windows = np.tile(self.windows, (times, 1, 1))
         self.heads = np.tile(self.heads, times)
+        self.spent = np.tile(self.spent, times)
 
     def _sums(self, slots: slice) -> list[NDArray[np.float64]]:
         windows = self.windows[slots]

@@ -3,6 +3,7 @@
 A sample leaves by `revert`, which undoes its update in doubles.
 """
 
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,10 @@ class Peer:
     """Rolling statistics, one set a slot."""
 
     def __init__(self, work: Work, terms: Terms) -> None:
-        self.work, self.terms = work, terms
+        self.work = work
+        columns = (column.tolist() for column in terms.columns())
+        self.campaigns = list(zip(*columns, strict=True))
+        self.spent = [0] * work.campaigns
         self.slots = [Slot(work.window) for _ in range(work.slots)]
 
     def ingest(self, rows: NDArray[np.void]) -> None:
@@ -43,43 +47,56 @@ class Peer:
         for slot, _, _, _, _, tick, clicks, conversions, spend in rows.tolist():
             cpc, cvr = spend * UNIT_MICROS / clicks, conversions / 1000 / clicks
             self.slots[slot].update(float(tick - START_TICK), clicks, cpc, cvr)
+            self.spent[slot // self.work.platforms] += spend * UNIT_MICROS
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return an ANSWER for every campaign, as forecast for one step after `tick`."""
-        due, terms = float(tick + self.work.step_ms - START_TICK), self.terms
-        columns = (terms.value_micros, terms.most_micros, terms.planned_micros, terms.spent_micros)
-        answers = [
-            self._choose(campaign, due, *one)
-            for campaign, one in enumerate(zip(*(c.tolist() for c in columns), strict=True))
-        ]
+        now = float(tick - START_TICK)
+        answers = [self._choose(campaign, now, *one) for campaign, one in enumerate(self.campaigns)]
         return np.array(answers, ANSWER)
 
     def repeat(self, times: int) -> None:
         """Repeat what is known of the pool's slots, so many times: this peer is given no more."""
 
     def _choose(
-        self, campaign: int, due: float, value: float, most: float, planned: float, spent: float
-    ) -> tuple[float, float, float, float, float, int]:
-        best = (-float("inf"), 0.0, 0.0, 0.0, 0)
+        self,
+        campaign: int,
+        now: float,
+        value: float,
+        most: float,
+        budget: float,
+        starts: float,
+        ends: float,
+    ) -> tuple[int, float, float, float, float, float, int]:
+        best = (-inf, 0.0, 0.0, 0.0, 0)
         for platform in range(self.work.platforms):
             slot = self.slots[campaign * self.work.platforms + platform]
-            w, n = slot.t.mean.n, len(slot.t.window)
-            cpc, cpc_agrees = _line(due, n, slot.t, slot.cpc, slot.t_cpc)
-            cvr, cvr_agrees = _line(due, n, slot.t, slot.cvr, slot.t_cvr)
+            n, w, c = len(slot.t.window), slot.t.mean.n, slot.cvr.mean.get() * slot.t.mean.n
+            mean_t = slot.t.mean.get()
+            ahead = now + self.work.step_ms - mean_t
+            cpc, cpc_agrees = _line(ahead, n, slot.t, slot.cpc, slot.t_cpc)
+            cvr, cvr_agrees = _line(ahead, n, slot.t, slot.cvr, slot.t_cvr)
+            cadence = sqrt(12 / (n * n - 1) * slot.t.get())
             cpc, cvr = max(cpc, 0.0), min(max(cvr, 0.0), 1.0)
-            confidence = w / (w + 30) * (cpc_agrees + cvr_agrees) / 2
-            score = (cvr * value - cpc) * confidence
+            size = n / (n + 3) * w / (w + 30) * (1 + c / (c + 10)) / 2
+            missed = max((now - mean_t) / cadence - (n + 1) / 2, 0.0) / 8
+            confidence = size / (1 + missed * missed) * (cpc_agrees + cvr_agrees) / 2
+            score = confidence * (cvr * value - cpc)
             if score > best[0]:
                 best = (score, cpc, cvr, confidence, platform)
         score, cpc, cvr, confidence, platform = best
-        pacing = min(max(planned / max(spent, 1.0), 0.5), 1.5)
-        bid = min(cvr * value * pacing, most) if score > 0 else 0.0
-        return cpc, cvr, confidence, score, bid, platform
+        left = budget - self.spent[campaign]
+        flight_left = (ends - START_TICK - now) / (ends - starts)
+        pacing = 0.0
+        if left > 0 and flight_left > 0:
+            pacing = min(left / (budget * flight_left), 1.0)
+        bid = int(min(cvr * value * pacing, most)) if score > 0 else 0
+        return bid, score, cpc, cvr, confidence, pacing, platform
 
 
-def _line(due: float, n: int, t: Any, rate: Any, together: Any) -> tuple[float, float]:
-    """Return the line's value when due, and how far the samples agree with the line."""
+def _line(ahead: float, n: int, t: Any, rate: Any, together: Any) -> tuple[float, float]:
+    """Return the line's value so far after the mean time, and how far samples agree with it."""
     mean, slope = rate.mean.get(), together.get() / t.get()
     # Var and Cov divide by the clicks, so what is left is of one click; a sample has w / n of them.
     variance = max(rate.get() - slope * together.get(), 0.0) * n / (n - 2)
-    return mean + slope * (due - t.mean.get()), mean * mean / (mean * mean + variance)
+    return mean + slope * ahead, mean * mean / (mean * mean + variance)

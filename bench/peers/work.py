@@ -23,14 +23,15 @@ START_TICK = 1_000_000
 # What a decision is, in all peers. `README.md` has the formulas.
 ANSWER = np.dtype(
     [
-        ("cpc_micros", "<f4"),  # of the platform chosen, as the next three
+        ("bid_micros", "<i8"),
+        ("score_micros", "<f4"),  # of the platform chosen, as the next three
+        ("cpc_micros", "<f4"),
         ("cvr", "<f4"),
         ("confidence", "<f4"),
-        ("score_micros", "<f4"),
-        ("bid_micros", "<f4"),
-        ("platform", "<u4"),
+        ("pacing", "<f4"),
+        ("platform", "<i4"),
     ]
-)
+)  # 32 bytes
 
 _PARTS = ["tick", "clicks", "milliconversions", "spend_units"]
 
@@ -40,8 +41,19 @@ class Terms(msgspec.Struct, frozen=True):
 
     value_micros: NDArray[np.float64]  # of one conversion
     most_micros: NDArray[np.float64]  # the highest bid
-    planned_micros: NDArray[np.float64]  # by now
-    spent_micros: NDArray[np.float64]  # by now
+    budget_micros: NDArray[np.float64]
+    starts_ms: NDArray[np.float64]  # of the flight
+    ends_ms: NDArray[np.float64]
+
+    def columns(self) -> tuple[NDArray[np.float64], ...]:
+        """Return the five, in this order."""
+        return (
+            self.value_micros,
+            self.most_micros,
+            self.budget_micros,
+            self.starts_ms,
+            self.ends_ms,
+        )
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -71,12 +83,18 @@ class Work(msgspec.Struct, frozen=True):
     def terms(self) -> Terms:
         """Return what the campaigns want."""
         rng = np.random.default_rng([self.seed, 1])
-        planned = rng.uniform(10e6, 100e6, self.campaigns)
+        starts_ms = START_TICK - rng.integers(0, 200_000, self.campaigns)
+        lasts_ms = rng.integers(600_000, 1_200_000, self.campaigns)
+
+        def micros(low: float, high: float) -> NDArray[np.float64]:
+            return np.floor(rng.uniform(low, high, self.campaigns))
+
         return Terms(
-            value_micros=rng.uniform(10e6, 40e6, self.campaigns),
-            most_micros=rng.uniform(0.5e6, 2e6, self.campaigns),
-            planned_micros=planned,
-            spent_micros=planned * rng.uniform(0.3, 1.8, self.campaigns),
+            value_micros=micros(10e6, 40e6),
+            most_micros=micros(0.3e6, 2e6),
+            budget_micros=micros(20e9, 60e9),
+            starts_ms=starts_ms.astype(float),
+            ends_ms=(starts_ms + lasts_ms).astype(float),
         )
 
     def in_order(self, step: int) -> NDArray[np.void]:

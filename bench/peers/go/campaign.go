@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// Terms are what a campaign wants, in micros.
+// Terms are what a campaign wants: amounts in micros, times in milliseconds.
 type Terms struct {
-	Value, Most, Planned, Spent float64
+	Value, Most, Budget, Starts, Ends float64
 }
 
 // Decision is the bid of one campaign.
@@ -18,7 +18,8 @@ type Decision struct {
 	Platform int
 	Forecast Forecast
 	Score    float64
-	Bid      float64
+	Pacing   float64
+	Bid      int64
 }
 
 // Campaign has a window on every platform.
@@ -27,27 +28,45 @@ type Campaign struct {
 	terms   Terms
 	windows []*Window
 	times   chan float64
+	mu      sync.Mutex
+	spent   float64 // under mu
 }
+
+const horizon = 2000
 
 // Run decides for every time it is told, until there are no more.
 func (c *Campaign) Run(decisions chan<- Decision) {
-	for due := range c.times {
-		decisions <- c.decide(due)
+	for now := range c.times {
+		decisions <- c.decide(now)
 	}
 }
 
-func (c *Campaign) decide(due float64) Decision {
+// Add takes in a sample of one platform.
+func (c *Campaign) Add(platform int, sample Sample) {
+	c.windows[platform].Add(sample)
+	c.mu.Lock()
+	c.spent += sample.Spend
+	c.mu.Unlock()
+}
+
+func (c *Campaign) decide(now float64) Decision {
 	best := Decision{Campaign: c.number, Score: math.Inf(-1)}
 	for platform, window := range c.windows {
-		forecast := window.Forecast(due)
-		score := (forecast.CVR*c.terms.Value - forecast.CPC) * forecast.Confidence
+		forecast := window.Forecast(now, horizon)
+		score := forecast.Confidence * (forecast.CVR*c.terms.Value - forecast.CPC)
 		if score > best.Score {
 			best.Platform, best.Forecast, best.Score = platform, forecast, score
 		}
 	}
-	pacing := min(max(c.terms.Planned/max(c.terms.Spent, 1), 0.5), 1.5)
+	c.mu.Lock()
+	left := c.terms.Budget - c.spent
+	c.mu.Unlock()
+	flightLeft := (c.terms.Ends - startTick - now) / (c.terms.Ends - c.terms.Starts)
+	if left > 0 && flightLeft > 0 {
+		best.Pacing = min(left/(c.terms.Budget*flightLeft), 1)
+	}
 	if best.Score > 0 {
-		best.Bid = min(best.Forecast.CVR*c.terms.Value*pacing, c.terms.Most)
+		best.Bid = int64(min(best.Forecast.CVR*c.terms.Value*best.Pacing, c.terms.Most))
 	}
 	return best
 }
@@ -93,16 +112,16 @@ func (e *Engine) Ingest(update *Update) bool {
 	campaign, ok := e.campaigns[update.ID]
 	e.mu.RUnlock()
 	if ok {
-		campaign.windows[update.Platform].Add(update.Sample)
+		campaign.Add(update.Platform, update.Sample)
 	}
 	return ok
 }
 
 // Decide tells every campaign the time and gathers what they decide.
-func (e *Engine) Decide(due float64, into []Decision) {
+func (e *Engine) Decide(now float64, into []Decision) {
 	go func() {
 		for _, campaign := range e.running {
-			campaign.times <- due
+			campaign.times <- now
 		}
 	}()
 	for range e.running {

@@ -1,9 +1,9 @@
 // The work for Go, told on stdin and timed here: as engines of this kind are usually built, with a
 // goroutine for each campaign, a mutex for each window, an RWMutex map of ids and a channel of decisions.
 //
-// stdin: four u32 (campaigns, platforms, capacity, pool), four f64 a campaign (its terms), then orders:
-// 'I' u32 count and rows of 32 bytes, 'R' u32 times, 'D' f64 due. stdout: what ingest and decide took,
-// as u64 nanoseconds; after those of 'D' an answer of 24 bytes for each campaign.
+// stdin: four u32 (campaigns, platforms, capacity, pool), five f64 a campaign (its terms), then orders:
+// 'I' u32 count and rows of 32 bytes, 'R' u32 times, 'D' f64 the time. stdout: what ingest and decide took,
+// as u64 nanoseconds; after those of 'D' an answer of 32 bytes for each campaign.
 
 package main
 
@@ -146,28 +146,30 @@ func (p *peer) repeat() error {
 			window.samples = append(window.samples, from.samples...)
 			window.head = from.head
 		}
+		campaign.spent = first[number%len(first)].spent
 	}
 	return p.tell(0)
 }
 
 func (p *peer) decide() error {
-	var due float64
-	if err := binary.Read(p.in, binary.LittleEndian, &due); err != nil {
+	var now float64
+	if err := binary.Read(p.in, binary.LittleEndian, &now); err != nil {
 		return err
 	}
 	begun := time.Now()
-	p.engine.Decide(due, p.decisions)
+	p.engine.Decide(now, p.decisions)
 	if err := p.tell(uint64(time.Since(begun))); err != nil {
 		return err
 	}
-	var answer [24]byte
+	var answer [32]byte
 	for i := range p.decisions {
 		one := &p.decisions[i]
-		numbers := [...]float64{one.Forecast.CPC, one.Forecast.CVR, one.Forecast.Confidence, one.Score, one.Bid}
-		for at, number := range numbers {
-			binary.LittleEndian.PutUint32(answer[at*4:], math.Float32bits(float32(number)))
+		of := &one.Forecast
+		binary.LittleEndian.PutUint64(answer[:], uint64(one.Bid))
+		for at, number := range [...]float64{one.Score, of.CPC, of.CVR, of.Confidence, one.Pacing} {
+			binary.LittleEndian.PutUint32(answer[8+at*4:], math.Float32bits(float32(number)))
 		}
-		binary.LittleEndian.PutUint32(answer[20:], uint32(one.Platform))
+		binary.LittleEndian.PutUint32(answer[28:], uint32(one.Platform))
 		if _, err := p.out.Write(answer[:]); err != nil {
 			return err
 		}

@@ -2,7 +2,10 @@
 
 package main
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // Sample is what a platform reported for one stretch of time.
 type Sample struct {
@@ -25,7 +28,7 @@ type Window struct {
 	samples []Sample
 	head    int
 	isFresh bool // whether forecast is of these samples and this time
-	due     float64
+	now     float64
 	kept    Forecast
 }
 
@@ -42,17 +45,17 @@ func (w *Window) Add(sample Sample) {
 	w.isFresh = false
 }
 
-// Forecast returns what the window says of a time, from what was kept if nothing changed.
-func (w *Window) Forecast(due float64) Forecast {
+// Forecast returns what the window says at a time of another, from what was kept if nothing changed.
+func (w *Window) Forecast(now, horizon float64) Forecast {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.isFresh || w.due != due {
-		w.kept, w.isFresh, w.due = w.forecast(due), true, due
+	if !w.isFresh || w.now != now {
+		w.kept, w.isFresh, w.now = w.forecast(now, horizon), true, now
 	}
 	return w.kept
 }
 
-func (w *Window) forecast(due float64) Forecast {
+func (w *Window) forecast(now, horizon float64) Forecast {
 	var clicks, time float64
 	var n int
 	for i := range w.samples {
@@ -67,7 +70,7 @@ func (w *Window) forecast(due float64) Forecast {
 		return Forecast{}
 	}
 	center := time / clicks
-	var moment, cpcMean, cpcTime, cpcSquares, cvrMean, cvrTime, cvrSquares float64
+	var moment, spend, cpcTime, cpcSquares, conversions, cvrTime, cvrSquares float64
 	for i := range w.samples {
 		sample := &w.samples[i]
 		if sample.Clicks == 0 {
@@ -75,23 +78,27 @@ func (w *Window) forecast(due float64) Forecast {
 		}
 		at := sample.At - center
 		moment += sample.Clicks * at * at
-		cpcMean += sample.Spend
+		spend += sample.Spend
 		cpcTime += sample.Spend * at
 		cpcSquares += sample.Spend * sample.Spend / sample.Clicks
-		cvrMean += sample.Conversions
+		conversions += sample.Conversions
 		cvrTime += sample.Conversions * at
 		cvrSquares += sample.Conversions * sample.Conversions / sample.Clicks
 	}
-	cpc, cpcAgrees := line(due-center, float64(n), clicks, moment, cpcMean, cpcTime, cpcSquares)
-	cvr, cvrAgrees := line(due-center, float64(n), clicks, moment, cvrMean, cvrTime, cvrSquares)
+	count, ahead := float64(n), now+horizon-center
+	cpc, cpcAgrees := line(ahead, count, clicks, moment, spend, cpcTime, cpcSquares)
+	cvr, cvrAgrees := line(ahead, count, clicks, moment, conversions, cvrTime, cvrSquares)
+	size := count / (count + 3) * clicks / (clicks + 30) * (1 + conversions/(conversions+10)) / 2
+	cadence := math.Sqrt(12 / (count*count - 1) * moment / clicks)
+	missed := max((now-center)/cadence-(count+1)/2, 0) / 8
 	return Forecast{
 		CPC:        max(cpc, 0),
 		CVR:        min(max(cvr, 0), 1),
-		Confidence: clicks / (clicks + 30) * (cpcAgrees + cvrAgrees) / 2,
+		Confidence: size / (1 + missed*missed) * (cpcAgrees + cvrAgrees) / 2,
 	}
 }
 
-// line returns the line's value when due, and how far the samples agree with the line.
+// line returns the line's value so far after the mean time, and how far samples agree with it.
 func line(ahead, n, clicks, moment, total, time, squares float64) (float64, float64) {
 	mean, slope := total/clicks, time/moment
 	left := max(squares-total*mean-slope*time, 0)

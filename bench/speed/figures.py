@@ -1,0 +1,148 @@
+"""The figures that a run must give, and the file they are kept in: flat, so that anyone can compare two.
+
+A figure that could not be measured is null, with the reason under `<key>_why`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["FIGURES", "Figure", "Results", "load", "merged", "save"]
+
+Results = dict[str, float | int | str | None]
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One figure of the run."""
+
+    key: str
+    what: str
+    unit: str
+    goal: float
+    is_least: bool = False  # whether the goal is the least that will do; else the most
+    beside: tuple[tuple[str, str], ...] = ()  # keys of its floor or peer, with what they are
+
+    def reached(self, results: Mapping[str, float | int | str | None]) -> bool | None:
+        """Return whether the goal was reached; None where there is no figure."""
+        found = results.get(self.key)
+        if not isinstance(found, int | float):
+            return None
+        return found >= self.goal if self.is_least else found <= self.goal
+
+
+_STEP = "one step (4 samples and a decision a campaign) through Python, one core, against "
+
+FIGURES = (
+    Figure(
+        "ingest_floor_ratio",
+        "ingest of 100,000 campaigns × 4 in random order, one core: share of the floor",
+        "",
+        0.8,
+        is_least=True,
+        beside=(("ingest_floor_ns", "ns a sample to read and write two random lines"),),
+    ),
+    Figure("ingest_samples_per_s", "the same, samples a second", "samples/s", 40e6, is_least=True),
+    Figure(
+        "sweep_floor_ratio",
+        "sweep of 1,000,000 campaigns × 4 (forecast, score, argmax, pacing), one core:"
+        " share of the floor",
+        "",
+        0.9,
+        is_least=True,
+        beside=(("sweep_floor_ns", "ns a campaign to stream what it must read and write"),),
+    ),
+    Figure(
+        "tick_1m_ms",
+        "4,000,000 samples in, 1,000,000 closed-form decisions, one core",
+        "ms",
+        200,
+        beside=(("tick_1m_floor_ms", "ms by the two floors"),),
+    ),
+    Figure("tick_1m_ms_two_cores", "the same on two cores", "ms", 120),
+    Figure(
+        "round_ms_changed10",
+        "a round of 100,000 campaigns × 4 with shadow prices, one in ten heard from, one core",
+        "ms",
+        60,
+        beside=(("round_floor_ms", "ms to read and write the state once"),),
+    ),
+    Figure("round_ms_all", "the same, all heard from", "ms", 400),
+    Figure("solve_us", "one decision with full landscapes, three platforms", "µs", 50),
+    Figure("vs_numba", _STEP + "numba", "×", 3.5, is_least=True),
+    Figure("vs_numpy", _STEP + "numpy, incremental sums", "×", 8, is_least=True),
+    Figure("vs_go", _STEP + "Go on all cores", "×", 25, is_least=True),
+    Figure("vs_river", _STEP + "river", "×", 500, is_least=True),
+    Figure("vs_python", _STEP + "Python's statistics", "×", 1000, is_least=True),
+    Figure(
+        "jetstream_samples_per_s",
+        "through JetStream into one worker: windows updated, decisions committed",
+        "samples/s",
+        3e6,
+        is_least=True,
+        beside=(("bare_samples_per_s", "samples/s by a reader that only counts bytes"),),
+    ),
+    Figure(
+        "jetstream_cpu_s_per_million",
+        "the same, the worker's processor time",
+        "CPU-s a million samples",
+        0.35,
+        beside=(("bare_cpu_s_per_million", "CPU-s by that reader"),),
+    ),
+    Figure(
+        "latency_p50_ms",
+        "sample in to the decision that used it committed, 10,000 campaigns, 50 ms rounds",
+        "ms",
+        60,
+        beside=(("latency_floor_ms", "ms: half a round"),),
+    ),
+    Figure("latency_p99_ms", "the same, 99 of 100", "ms", 120),
+    Figure(
+        "bytes_per_slot",
+        "memory of a campaign-platform, 64 samples, closed-form state",
+        "bytes",
+        1200,
+        beside=(("ring_bytes_per_slot", "bytes of the samples alone"),),
+    ),
+    Figure("bytes_per_slot_all", "all state of an aggregates-only campaign", "bytes", 2000),
+    Figure(
+        "snapshot_copy_ratio",
+        "snapshot and restore of 100,000 campaigns × 4, the slower, against copying the bytes",
+        "×",
+        2,
+        beside=(("snapshot_copy_ms", "ms to copy them"),),
+    ),
+    Figure("start_s", "a worker's start to its first decision", "s", 0.7),
+    Figure("help_s", "`engine --help`", "s", 0.3),
+)
+
+
+def load(path: Path) -> Results:
+    """Return what a file holds; nothing where there is none."""
+    if not path.exists():
+        return {}
+    return msgspec.json.decode(path.read_bytes(), type=Results)
+
+
+def merged(before: Results, found: Results) -> Results:
+    """Return results with new ones put in and every figure present, null where it never was.
+
+    A reason stays only beside a null.
+    """
+    kept = before | found
+    for figure in FIGURES:
+        key, why = figure.key, f"{figure.key}_why"
+        if kept.get(key) is None:
+            kept[key] = None
+            kept.setdefault(why, "not measured yet")
+        else:
+            kept.pop(why, None)
+    keys = [figure.key for figure in FIGURES]
+    rest = sorted(key for key in kept if key not in keys)
+    return {key: kept[key] for key in [*keys, *rest]}
+
+
+def save(results: Results, path: Path) -> None:
+    """Write results, a line each."""
+    content = msgspec.json.format(msgspec.json.encode(results), indent=1)
+    path.write_bytes(content + b"\n")
