@@ -1,4 +1,4 @@
-"""Races the core against its peers: `python -m bench.peers`, or `--check` to compare answers only."""
+"""Races the core against its peers: `python -m bench.peers`; `--check` compares answers only."""
 
 import argparse
 import sys
@@ -51,9 +51,8 @@ def _tell(found: Timing | str, *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         sys.stdout.flush()
     slots = found.campaigns * 4
-    scaled = (
-        "" if found.ran_campaigns == found.campaigns else f", scaled from {found.ran_campaigns:,}"
-    )
+    is_scaled = found.ran_campaigns != found.campaigns
+    scaled = f", scaled from {found.ran_campaigns:,}" if is_scaled else ""
     _say(
         f"{found.campaigns:>9,} x 4  {found.name:15}"
         f" {found.ingest_s / slots * 1e9:8,.0f} ns/sample"

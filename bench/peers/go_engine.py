@@ -28,9 +28,8 @@ class Peer:
         subprocess.run(["go", "build", "-o", program, "."], cwd=SOURCE, check=True)
         self._process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         head = (work.campaigns, work.platforms, work.window, work.pool // work.platforms)
-        self._tell(
-            struct.pack("<4I", *head) + np.stack(terms.columns(), axis=1).astype("<f8").tobytes()
-        )
+        columns = np.stack(terms.columns(), axis=1).astype("<f8")
+        self._tell(struct.pack("<4I", *head), columns.tobytes())
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""

@@ -1,7 +1,7 @@
 """numba: a loop over samples that keeps sums, a loop over campaigns that reads them; one core.
 
-What one would write who knows that compiled loops win: one row of sums for each slot, so that a sample
-touches it and one place of the ring. In doubles, so the sums drift where their terms have fractions.
+What one would write who knows that compiled loops win: one row of sums for each slot, so that a
+sample touches it and one place of the ring. In doubles: sums drift where terms have fractions.
 """
 
 import math

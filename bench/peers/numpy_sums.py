@@ -1,7 +1,7 @@
 """numpy: the same sums, a column each, updated and read whole columns at a time.
 
-In pieces of 16,384, so that what is between two steps stays in the cache. A batch must hold at most one
-sample of a slot, which the others do not ask for.
+In pieces of 16,384, so that what is between two steps stays in the cache. A batch must hold at most
+one sample of a slot, which the others do not ask for.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """numpy: windows as one array, and nothing kept of them: each decision sums them anew.
 
-The shortest of the fast programs, and it cannot drift. A sample is stored as the row of a design matrix,
-(1, t, CVR, CPC) times the square root of its clicks: the product of a window with itself then holds every
-sum that the lines need, and numpy multiplies many windows in one call.
+The shortest of the fast programs, and it cannot drift. A sample is stored as the row of a design
+matrix, (1, t, CVR, CPC) times the square root of its clicks: the product of a window with itself
+then holds every sum that the lines need, and numpy multiplies many windows in one call.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Python and its standard library: a deque for each slot, and `statistics.linear_regression`.
 
-`linear_regression` does not weigh, so a sample of one click counts as much as one of a hundred: with the
-same clicks in every sample it is the same line, and that is where the answers are compared.
+`linear_regression` does not weigh, so a sample of one click counts as much as one of a hundred: with
+the same clicks in every sample it is the same line, and that is where the answers are compared.
 """
 
 from collections import deque

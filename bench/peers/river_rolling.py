@@ -4,7 +4,6 @@ A sample leaves by `revert`, which undoes its update in doubles.
 """
 
 from math import inf, sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ class Slot:
     """What one campaign has on one platform."""
 
     def __init__(self, window: int) -> None:
-        def rolling(kind: type) -> Any:
+        def rolling(kind: type) -> utils.Rolling:
             return utils.Rolling(kind, window_size=window, ddof=0)
 
         self.t, self.cpc, self.cvr = (rolling(stats.Var) for _ in range(3))
@@ -94,7 +93,9 @@ class Peer:
         return bid, score, cpc, cvr, confidence, pacing, platform
 
 
-def _line(ahead: float, n: int, t: Any, rate: Any, together: Any) -> tuple[float, float]:
+def _line(
+    ahead: float, n: int, t: utils.Rolling, rate: utils.Rolling, together: utils.Rolling
+) -> tuple[float, float]:
     """Return the line's value so far after the mean time, and how far samples agree with it."""
     mean, slope = rate.mean.get(), together.get() / t.get()
     # Var and Cov divide by the clicks, so what is left is of one click; a sample has w / n of them.

@@ -1,8 +1,8 @@
 """The work that every peer is given: one seed, so each gets the same samples in the same order.
 
 A **step** is one sample for every campaign on every platform, in random order, and then a decision
-for every campaign. Histories repeat every 4,000 slots, which no peer knows or profits from: it lets a
-million campaigns begin with full windows in seconds (`Peer.repeat`).
+for every campaign. Histories repeat every 4,000 slots, which no peer knows or profits from: it lets
+a million campaigns begin with full windows in seconds (`Peer.repeat`).
 """
 
 from typing import Protocol

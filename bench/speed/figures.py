@@ -1,4 +1,4 @@
-"""The figures that a run must give, and the file they are kept in: flat, so that anyone can compare two.
+"""The figures that a run must give, and the file they are kept in: flat, to compare two of them.
 
 A figure that could not be measured is null, with the reason under `<key>_why`.
 """
@@ -36,7 +36,7 @@ _STEP = "one step (4 samples and a decision a campaign) through Python, one core
 FIGURES = (
     Figure(
         "ingest_floor_ratio",
-        "ingest of 100,000 campaigns × 4 in random order, one core: share of the floor",
+        "ingest of 100,000 campaigns x 4 in random order, one core: share of the floor",
         "",
         0.8,
         is_least=True,
@@ -45,7 +45,7 @@ FIGURES = (
     Figure("ingest_samples_per_s", "the same, samples a second", "samples/s", 40e6, is_least=True),
     Figure(
         "sweep_floor_ratio",
-        "sweep of 1,000,000 campaigns × 4 (forecast, score, argmax, pacing), one core:"
+        "sweep of 1,000,000 campaigns x 4 (forecast, score, argmax, pacing), one core:"
         " share of the floor",
         "",
         0.9,
@@ -62,18 +62,18 @@ FIGURES = (
     Figure("tick_1m_ms_two_cores", "the same on two cores", "ms", 120),
     Figure(
         "round_ms_changed10",
-        "a round of 100,000 campaigns × 4 with shadow prices, one in ten heard from, one core",
+        "a round of 100,000 campaigns x 4 with shadow prices, one in ten heard from, one core",
         "ms",
         60,
         beside=(("round_floor_ms", "ms to read and write the state once"),),
     ),
     Figure("round_ms_all", "the same, all heard from", "ms", 400),
     Figure("solve_us", "one decision with full landscapes, three platforms", "µs", 50),
-    Figure("vs_numba", _STEP + "numba", "×", 3.5, is_least=True),
-    Figure("vs_numpy", _STEP + "numpy, incremental sums", "×", 8, is_least=True),
-    Figure("vs_go", _STEP + "Go on all cores", "×", 25, is_least=True),
-    Figure("vs_river", _STEP + "river", "×", 500, is_least=True),
-    Figure("vs_python", _STEP + "Python's statistics", "×", 1000, is_least=True),
+    Figure("vs_numba", _STEP + "numba", "x", 3.5, is_least=True),
+    Figure("vs_numpy", _STEP + "numpy, incremental sums", "x", 8, is_least=True),
+    Figure("vs_go", _STEP + "Go on all cores", "x", 25, is_least=True),
+    Figure("vs_river", _STEP + "river", "x", 500, is_least=True),
+    Figure("vs_python", _STEP + "Python's statistics", "x", 1000, is_least=True),
     Figure(
         "jetstream_samples_per_s",
         "through JetStream into one worker: windows updated, decisions committed",
@@ -107,8 +107,8 @@ FIGURES = (
     Figure("bytes_per_slot_all", "all state of an aggregates-only campaign", "bytes", 2000),
     Figure(
         "snapshot_copy_ratio",
-        "snapshot and restore of 100,000 campaigns × 4, the slower, against copying the bytes",
-        "×",
+        "snapshot and restore of 100,000 campaigns x 4, the slower, against copying the bytes",
+        "x",
         2,
         beside=(("snapshot_copy_ms", "ms to copy them"),),
     ),

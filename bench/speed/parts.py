@@ -1,4 +1,4 @@
-"""The parts of a run: each starts what it times as a process of its own and returns flat results."""
+"""The parts of a run: each starts what it times as a process and returns flat results."""
 
 import json
 import os
@@ -99,9 +99,10 @@ def boundary() -> Results:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "found.json"
         _run(
-            [sys.executable, "-m", "pytest", "bench/boundary", "-q", "--benchmark-only"]
-            + ["-o", "python_files=bench_*.py", "-o", "python_functions=bench_*"]
-            + ["-p", "no:cacheprovider", f"--benchmark-json={path}"]
+            [
+                *(sys.executable, "-m", "pytest", "bench/boundary", "-q", "--benchmark-only"),
+                *("-p", "no:cacheprovider", f"--benchmark-json={path}"),
+            ]
         )
         benches = json.loads(path.read_text())["benchmarks"]
     found: Results = {}
