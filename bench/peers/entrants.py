@@ -3,7 +3,7 @@
 import os
 from importlib.util import find_spec
 
-from bench.peers import numpy_sums, numpy_windows, plain_python
+from bench.peers import core_sweep, numpy_sums, numpy_windows, plain_python
 from bench.peers.race import Entrant
 from bench.peers.work import Peer, Terms, Work
 
@@ -12,7 +12,6 @@ __all__ = ["core", "missing", "others"]
 
 def core(threads: int = 1) -> Entrant:
     """Return the core through its Python API."""
-    from bench.peers import core_sweep
 
     def make(work: Work, terms: Terms) -> Peer:
         return core_sweep.Peer(work, terms, threads=threads)

@@ -57,7 +57,7 @@ def _ingest(
     window = rings.shape[1]
     for i in range(rows.shape[0]):
         row = rows[i]
-        slot = row.series
+        slot = row.slot
         head = heads[slot]
         place, of = rings[slot, head % window], sums[slot]
         if head >= window:
@@ -117,7 +117,7 @@ def _decide(
             if score > best:
                 best, best_cvr = score, cvr
                 answer.cpc_micros, answer.cvr, answer.confidence = cpc, cvr, confidence
-                answer.score_micros, answer.platform = score, platform
+                answer.score_micros, answer.best = score, platform
         left = budget[campaign] - spent[campaign]
         flight_left = (ends[campaign] - START_TICK - now) / (ends[campaign] - starts[campaign])
         pacing = min(left / (budget[campaign] * flight_left), 1.0)

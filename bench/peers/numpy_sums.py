@@ -29,7 +29,7 @@ class Peer:
         """Take in samples, at most one a slot, each newer than what its slot has."""
         for begin in range(0, len(rows), PIECE):
             piece = rows[begin : begin + PIECE]
-            slots = piece["series"].astype(np.intp)
+            slots = piece["slot"].astype(np.intp)
             heads = self.heads[slots]
             places = heads % np.uint32(self.work.window)
             old = self.rings[slots, places]
@@ -107,7 +107,7 @@ def choose(
     bid = np.minimum(cvr[at] * value * pacing, most)
     best_score = score.ravel()[at]
     answers["cpc_micros"], answers["cvr"], answers["confidence"] = cpc[at], cvr[at], confidence[at]
-    answers["score_micros"], answers["platform"], answers["pacing"] = best_score, best, pacing
+    answers["score_micros"], answers["best"], answers["pacing"] = best_score, best, pacing
     answers["bid_micros"] = np.where(best_score > 0.0, bid, 0.0)
 
 

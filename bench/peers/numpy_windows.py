@@ -26,7 +26,7 @@ class Peer:
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
-        slots = rows["series"].astype(np.intp)
+        slots = rows["slot"].astype(np.intp)
         root = np.sqrt(rows["clicks"].astype(float))
         design = np.empty((len(rows), 4))
         design[:, 0] = root

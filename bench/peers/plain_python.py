@@ -1,6 +1,6 @@
 """Python and its standard library: a deque for each slot, and `statistics.linear_regression`.
 
-`linear_regression` does not weigh, so a sample of one click counts as much as one of a hundred: with
+`linear_regression` does not weigh: a sample of one click counts as much as one of a hundred. With
 the same clicks in every sample it is the same line, and that is where the answers are compared.
 """
 
@@ -28,7 +28,7 @@ class Peer:
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
-        for slot, _, _, _, _, tick, clicks, conversions, spend in rows.tolist():
+        for slot, _, tick, clicks, conversions, spend in rows.tolist():
             spent, c = spend * UNIT_MICROS, conversions / 1000
             self.windows[slot].append((tick - START_TICK, clicks, spent / clicks, c / clicks, c))
             self.spent[slot // self.work.platforms] += spent

@@ -71,8 +71,8 @@ def compare(name: str, found: NDArray[np.void], wanted: NDArray[np.void]) -> Non
     """
     gap = np.abs(found["score_micros"] - wanted["score_micros"])
     scale = np.maximum(np.abs(wanted["score_micros"]), 1.0)
-    chosen = found["platform"] == wanted["platform"]
-    fields = [field for field in ANSWER.names or () if field != "platform"]
+    chosen = found["best"] == wanted["best"]
+    fields = [field for field in ANSWER.names or () if field != "best"]
     for field in ("score_micros", *fields):
         if field != "score_micros":
             gap = np.where(chosen, np.abs(found[field] - wanted[field]), 0.0)

@@ -43,7 +43,7 @@ class Peer:
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
-        for slot, _, _, _, _, tick, clicks, conversions, spend in rows.tolist():
+        for slot, _, tick, clicks, conversions, spend in rows.tolist():
             cpc, cvr = spend * UNIT_MICROS / clicks, conversions / 1000 / clicks
             self.slots[slot].update(float(tick - START_TICK), clicks, cpc, cvr)
             self.spent[slot // self.work.platforms] += spend * UNIT_MICROS

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.rows import SAMPLE_ROW
+from engine.core.rows import SWEEP_SAMPLE_ROW
 
 POOL = 4000
 """So many slots differ; those after them repeat them."""
@@ -29,7 +29,7 @@ ANSWER = np.dtype(
         ("cvr", "<f4"),
         ("confidence", "<f4"),
         ("pacing", "<f4"),
-        ("platform", "<i4"),
+        ("best", "<i4"),
     ]
 )  # 32 bytes
 
@@ -109,8 +109,8 @@ class Work(msgspec.Struct, frozen=True):
 
     def _rows(self, step: int, slots: NDArray[np.uint64]) -> NDArray[np.void]:
         samples = self._samples(step)
-        rows = np.zeros(len(slots), SAMPLE_ROW)
-        rows["series"] = slots
+        rows = np.zeros(len(slots), SWEEP_SAMPLE_ROW)
+        rows["slot"] = slots
         rows[_PARTS] = samples[slots % np.uint64(self.pool)]
         return rows
 
@@ -122,7 +122,7 @@ class Work(msgspec.Struct, frozen=True):
         trend = levels.uniform(-0.003, 0.003, self.pool)
         rng = np.random.default_rng([self.seed, 4, step])
         clicks = rng.integers(20, 120, self.pool) if self.clicks == 0 else self.clicks
-        samples = np.zeros(self.pool, SAMPLE_ROW)[_PARTS]
+        samples = np.zeros(self.pool, SWEEP_SAMPLE_ROW)[_PARTS]
         samples["tick"] = self.tick(step)
         samples["clicks"] = clicks
         samples["milliconversions"] = 1000 * rng.binomial(clicks, cvr)
