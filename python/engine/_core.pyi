@@ -16,6 +16,7 @@ __all__ = [
     "METHODS",
     "Book",
     "CoreError",
+    "Counted",
     "Estimate",
     "Expected",
     "Forecast",
@@ -26,6 +27,7 @@ __all__ = [
     "Planner",
     "Round",
     "SeasonalForecaster",
+    "Sweep",
     "Window",
     "WindowForecast",
     "__version__",
@@ -242,6 +244,53 @@ class Book:
     def campaigns(self) -> int: ...
     @property
     def series(self) -> int: ...
+    def __len__(self) -> int: ...
+
+@final
+class Counted:
+    """What became of the rows of one call: the five add up to them."""
+
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def replaced(self) -> int: ...
+    @property
+    def late(self) -> int: ...
+    @property
+    def unknown(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+
+@final
+class Sweep:
+    """Many campaigns on a few platforms each: see `engine.core.sweep`, which says what is decided.
+
+    Buffers are read and written in place, and must be C-contiguous (else BufferError): nobody else
+    should write into them until a call returns.
+    """
+
+    def __new__(
+        cls,
+        campaigns: int,
+        *,
+        platforms: int,
+        window: int,
+        tick_ms: int,
+        unit_micros: int,
+        threads: int,
+    ) -> Sweep: ...
+    def set_plans(self, rows: Buffer, first: int) -> None: ...
+    def ingest(self, rows: Buffer) -> Counted: ...
+    def decide(self, at_ms: int, horizon_ms: int, out: Buffer) -> None: ...
+    def forecast(
+        self, campaign: int, platform: int, at_ms: int, horizon_ms: int
+    ) -> WindowForecast: ...
+    def spent_micros(self, campaign: int) -> int | None: ...
+    def verify(self) -> None: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def platforms(self) -> int: ...
     def __len__(self) -> int: ...
 
 @final

@@ -3,8 +3,8 @@
 A frame is one FRAME_HEADER and `count` SAMPLE_ROWs, all of one partition. The last 16 bytes of a
 row are the sample as a window stores it. Books take CAMPAIGN_ROWs, each followed (in a second
 array) by its `series_count` SERIES_ROWs, and give DECISION_ROWs and SERIES_DECISION_ROWs.
-engine-core holds the same layouts in frame.rs, definition.rs, account.rs and round.rs; a test
-holds them equal.
+Sweeps have rows of their own. engine-core holds the same layouts in frame.rs, definition.rs,
+account.rs, round.rs and sweep; a test holds them equal.
 """
 
 import numpy as np
@@ -19,6 +19,9 @@ __all__ = [
     "SAMPLE_ROW",
     "SERIES_DECISION_ROW",
     "SERIES_ROW",
+    "SWEEP_DECISION_ROW",
+    "SWEEP_PLAN_ROW",
+    "SWEEP_SAMPLE_ROW",
 ]
 
 FRAME_MAGIC = b"CEF1"
@@ -139,3 +142,39 @@ LEDGER_ROW = np.dtype(
         ("reserved_micros", "<i8"),
     ]
 )  # 24 bytes
+
+SWEEP_SAMPLE_ROW = np.dtype(
+    [
+        ("slot", "<u8"),  # campaign * platforms + platform
+        ("unread", "V8"),
+        ("tick", "<u4"),  # the sample, as in SAMPLE_ROW
+        ("clicks", "<u4"),
+        ("milliconversions", "<u4"),
+        ("spend_units", "<u4"),
+    ]
+)  # 32 bytes
+
+SWEEP_PLAN_ROW = np.dtype(
+    [
+        ("value_micros", "<i8"),  # of a conversion; amounts and times are 0 to 2**53
+        ("max_bid_micros", "<i8"),  # 0: none
+        ("budget_micros", "<i8"),
+        ("spent_micros", "<i8"),  # spent before; -1: as counted so far
+        ("starts_at_ms", "<i8"),
+        ("ends_at_ms", "<i8"),
+    ]
+)  # 48 bytes
+
+SWEEP_DECISION_ROW = np.dtype(
+    [
+        ("bid_micros", "<i8"),  # 0: no bid
+        ("score_micros", "<f4"),  # of the best platform, as the next three; NaN: no forecast
+        ("cpc_micros", "<f4"),
+        ("cvr", "<f4"),
+        ("confidence", "<f4"),
+        ("pacing", "<f4"),
+        ("best", "<i2"),  # platform; -1: none has a forecast
+        ("binding", "u1"),  # as domain.decision.Binding
+        ("reserved", "u1"),
+    ]
+)  # 32 bytes

@@ -133,6 +133,7 @@ impl Header {
     }
 
     /// Counts a sample in.
+    #[inline]
     pub(crate) fn add(&mut self, sample: Sample) {
         let parts = self.parts(sample);
         for (word, part) in self.words.iter_mut().zip(parts) {
@@ -148,12 +149,60 @@ impl Header {
         }
     }
 
+    /// Counts one sample out and another in.
+    #[inline]
+    pub(crate) fn exchange(&mut self, out: Sample, new: Sample) {
+        let (out, new) = (self.parts(out), self.parts(new));
+        for (word, (out, new)) in self.words.iter_mut().zip(out.into_iter().zip(new)) {
+            *word = word.wrapping_add(new).wrapping_sub(out);
+        }
+    }
+
+    /// Returns this header with times counted from near `newest`, `oldest` being the other end of
+    /// its window, or `None` where only a recount can tell.
+    ///
+    /// Σ w·(t − d)² = Σ w·t² − 2d·Σ w·t + d²·Σ w, and so on, hold modulo 2^64 whatever the sums, as
+    /// long as the totals are exact. Which samples are wild depends on the reference too: none is
+    /// before, and none is after where even all clicks at the greatest age stay within bounds.
+    #[inline]
+    pub(crate) fn moved(&self, oldest: u32, newest: u32) -> Option<Self> {
+        let to = Self::near(newest);
+        let step = since(to.reference(), self.reference());
+        let age = u64::from(newest.wrapping_sub(oldest)) + (1 << (REFERENCE_SHIFT - 1));
+        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = self.words;
+        let clicks = sixth >> CLICKS_AT & ((1 << 29) - 1);
+        let is_tame = age
+            .checked_mul(age)
+            .and_then(|square| square.checked_mul(clicks))
+            .is_some_and(|most| most < SUM_BOUND);
+        if self.wild() > 0 || !is_tame || step.unsigned_abs() >= 1 << 30 {
+            return None;
+        }
+        let d = u64::from_le_bytes(i64::from(step).to_le_bytes());
+        let less = |sum: u64, total: u64| sum.wrapping_sub(d.wrapping_mul(total));
+        let wt_moved = less(wt, clicks);
+        let reference = ((1 << (SPEND_AT - REFERENCE_AT)) - 1) << REFERENCE_AT;
+        Some(Self {
+            words: [
+                less(wtt, wt.wrapping_add(wt_moved)),
+                wt_moved,
+                less(ct, sixth >> CONVERSIONS_AT),
+                less(st, last >> SPEND_AT),
+                spend_spread,
+                conversions_spread,
+                sixth,
+                last & !reference | to.last() & reference,
+            ],
+        })
+    }
+
     const fn last(&self) -> u64 {
         let [.., last] = self.words;
         last
     }
 
     /// Returns what one sample adds to each word.
+    #[inline]
     fn parts(&self, sample: Sample) -> [u64; 8] {
         let time = i64::from(since(sample.tick, self.reference()));
         let square = time.unsigned_abs() * time.unsigned_abs();
@@ -188,6 +237,23 @@ impl Header {
                 .wrapping_add(c << CONVERSIONS_AT),
             u64::from(is_wild).wrapping_add(s << SPEND_AT),
         ]
+    }
+
+    /// Returns the sums as the words have them: exact while no sample is wild.
+    #[inline]
+    pub(crate) const fn short_sums(&self) -> ShortSums {
+        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = self.words;
+        ShortSums {
+            clicks: signed(sixth >> CLICKS_AT & ((1 << 29) - 1)),
+            clicks_time: signed(wt),
+            clicks_time2: signed(wtt),
+            milliconversions: signed(sixth >> CONVERSIONS_AT),
+            milliconversions_time: signed(ct),
+            milliconversions_spread: signed(conversions_spread),
+            spend: signed(last >> SPEND_AT),
+            spend_time: signed(st),
+            spend_spread: signed(spend_spread),
+        }
     }
 
     /// Returns the exact sums, or `None` while a wild sample is in the ring.
@@ -225,6 +291,20 @@ impl Header {
             },
         })
     }
+}
+
+/// The sums of a header as it keeps them, in 64 bits. Those of squares may pass 2^63 and are then
+/// negative here.
+pub(crate) struct ShortSums {
+    pub(crate) clicks: i64,
+    pub(crate) clicks_time: i64,
+    pub(crate) clicks_time2: i64,
+    pub(crate) milliconversions: i64,
+    pub(crate) milliconversions_time: i64,
+    pub(crate) milliconversions_spread: i64,
+    pub(crate) spend: i64,
+    pub(crate) spend_time: i64,
+    pub(crate) spend_spread: i64,
 }
 
 /// Returns a sum that may be negative: a word read as two's complement.

@@ -4,6 +4,9 @@
 //! its ring that is overwritten, which is the one that leaves the window.
 
 use crate::error::CoreError;
+use crate::part::{Part, fetch_samples};
+use crate::push::{Follower, recount, slices};
+use engine_memory::{prefetch, reserve_huge};
 
 pub use crate::header::{Column, Header, Sums, since};
 pub use crate::sample::Sample;
@@ -93,6 +96,20 @@ impl Windows {
         self.headers.len()
     }
 
+    /// Returns as many empty windows as asked for, their memory set aside at once.
+    ///
+    /// # Errors
+    ///
+    /// [`CoreError::Capacity`] unless it is 2 to 127.
+    pub fn with_slots(capacity: usize, slots: usize) -> Result<Self, CoreError> {
+        let mut windows = Self::new(capacity)?;
+        reserve_huge(&mut windows.headers, slots);
+        reserve_huge(&mut windows.rings, slots.saturating_mul(capacity));
+        windows.headers.resize(slots, Header::default());
+        windows.rings.resize(slots * capacity, Sample::default());
+        Ok(windows)
+    }
+
     /// Adds an empty window and returns its slot: the first is 0, the next 1, and so on.
     pub fn add(&mut self) -> usize {
         self.headers.push(Header::default());
@@ -103,9 +120,12 @@ impl Windows {
 
     /// Empties a window. A slot that was never added is empty already.
     pub fn clear(&mut self, slot: usize) {
-        if let Some((header, ring)) = self.at_mut(slot) {
-            *header = Header::default();
-            ring.fill(Sample::default());
+        self.clear_with(slot, ());
+    }
+
+    pub(crate) fn clear_with(&mut self, slot: usize, follower: impl Follower) {
+        if let Some(mut window) = self.all().window(slot, follower) {
+            window.clear();
         }
     }
 
@@ -116,24 +136,69 @@ impl Windows {
     /// [`CoreError::OutOfRange`] where a count of the sample reaches 2^31, and
     /// [`CoreError::UnknownSlot`]; the window is then unchanged.
     pub fn push(&mut self, slot: usize, sample: Sample) -> Result<Pushed, CoreError> {
-        sample.check()?;
-        let slots = self.slots();
-        let Some((header, ring)) = self.at_mut(slot) else {
-            return Err(CoreError::UnknownSlot { slots, found: slot });
-        };
-        Ok(Window { header, ring }.push(sample))
+        self.push_with(slot, sample, ())
     }
 
-    /// Reads the two cache lines that a push into this window will change, and returns some of what
-    /// was there (give it to `std::hint::black_box`, so that the reading is not optimised away).
+    pub(crate) fn push_with(
+        &mut self,
+        slot: usize,
+        sample: Sample,
+        follower: impl Follower,
+    ) -> Result<Pushed, CoreError> {
+        self.all().push(slot, sample, follower)
+    }
+
+    /// Counts many samples in, exactly as one after the other would be, and faster: while one is
+    /// counted, what the next ones will change is on its way to the processor.
     ///
-    /// To touch sixteen or so slots before pushing into them lets their cache misses overlap; a
-    /// push waits for its own.
+    /// `read` says where a row belongs and what it holds; `became` is told what became of it.
+    pub fn push_all<R>(
+        &mut self,
+        rows: &[R],
+        read: impl Fn(&R) -> (usize, Sample),
+        became: impl FnMut(usize, Sample, Result<Pushed, CoreError>),
+    ) {
+        self.all().push_all(rows, read, became);
+    }
+
+    /// Asks for the header of a window that will be pushed into soon, and for nothing else; a slot
+    /// that was never added asks for nothing.
+    pub fn fetch_header(&self, slot: usize) {
+        prefetch(&self.headers, slot);
+    }
+
+    /// Asks for what else a push into a window will need. Its header should be there by now.
+    pub fn fetch_samples(&self, slot: usize) {
+        if let Some((header, ring)) = self.at(slot) {
+            fetch_samples(header, ring);
+        }
+    }
+
+    /// Returns the headers of so many slots, fewer where there are not as many.
+    pub(crate) fn headers(&self, slot: usize, count: usize) -> &[Header] {
+        let from = self.headers.get(slot..).unwrap_or_default();
+        from.get(..count).unwrap_or(from)
+    }
+
+    /// Returns how many bytes of memory all windows take.
     #[must_use]
-    pub fn touch(&self, slot: usize) -> u32 {
-        self.at(slot).map_or(0, |(header, ring)| {
-            ring.get(header.head()).map_or(0, |sample| sample.tick)
-        })
+    pub fn bytes(&self) -> usize {
+        self.headers.capacity() * size_of::<Header>() + self.rings.capacity() * size_of::<Sample>()
+    }
+
+    /// Returns the place in its ring that a window's next sample in order goes to.
+    pub(crate) fn head(&self, slot: usize) -> usize {
+        self.headers.get(slot).map_or(0, Header::head)
+    }
+
+    /// Returns all windows, for a change.
+    pub(crate) fn all(&mut self) -> Part<'_> {
+        Part {
+            first: 0,
+            capacity: self.capacity,
+            headers: &mut self.headers,
+            rings: &mut self.rings,
+        }
     }
 
     /// Empties a window whose newest sample is at least [`REACH`] before `now`; returns whether it
@@ -287,168 +352,6 @@ impl Windows {
         let header = self.headers.get_mut(slot)?;
         let ring = self.rings.get_mut(slot * self.capacity..)?;
         Some((header, ring.get_mut(..self.capacity)?))
-    }
-}
-
-/// Returns the samples of a ring in order of time, as the two slices that they lie in.
-fn slices<'a>(header: &Header, ring: &'a [Sample]) -> (&'a [Sample], &'a [Sample]) {
-    let (front, back) = ring.split_at_checked(header.head()).unwrap_or((ring, &[]));
-    if header.is_full() {
-        (back, front)
-    } else {
-        (front, &[])
-    }
-}
-
-/// Returns the header of a ring, counted from nothing but the samples, the head and the reference.
-fn recount(header: &Header, ring: &[Sample]) -> Header {
-    let mut counted = header.emptied();
-    let (older, newer) = slices(header, ring);
-    for &sample in older.iter().chain(newer) {
-        counted.add(sample);
-    }
-    counted
-}
-
-/// One window while a sample is put in.
-struct Window<'a> {
-    header: &'a mut Header,
-    ring: &'a mut [Sample],
-}
-
-impl Window<'_> {
-    fn push(mut self, sample: Sample) -> Pushed {
-        let held = self.held();
-        let newest = held.checked_sub(1).and_then(|last| self.sample(last));
-        let Some(newest) = newest else {
-            *self.header = Header::near(sample.tick);
-            self.put(sample, 0, 0);
-            return Pushed::Accepted;
-        };
-        let ahead = since(sample.tick, newest.tick);
-        if ahead > 0 {
-            let oldest = self.sample(0).unwrap_or(newest);
-            if sample.tick.wrapping_sub(oldest.tick) >= REACH {
-                self.forget_before(sample.tick);
-            }
-            let held = self.held();
-            self.put(sample, held, held);
-            return Pushed::Accepted;
-        }
-        if ahead.unsigned_abs() >= REACH {
-            return Pushed::Late;
-        }
-        self.push_behind(sample, newest, held)
-    }
-
-    /// Puts in a sample that is not newer than the newest: mostly by little, so search from there.
-    fn push_behind(&mut self, sample: Sample, newest: Sample, held: usize) -> Pushed {
-        let behind = newest.tick.wrapping_sub(sample.tick);
-        let mut index = held;
-        while let Some(other) = index.checked_sub(1).and_then(|i| self.sample(i)) {
-            let behind_other = newest.tick.wrapping_sub(other.tick);
-            if behind_other == behind {
-                self.header.remove(other);
-                self.header.add(sample);
-                self.write(index - 1, sample);
-                return Pushed::Replaced { before: other };
-            }
-            if behind_other > behind {
-                break;
-            }
-            index -= 1;
-        }
-        if index == 0 && self.header.is_full() {
-            return Pushed::Late;
-        }
-        self.put(sample, index, held);
-        Pushed::Accepted
-    }
-
-    /// Puts a sample before the one at `index` (in order of time) of the `held` ones; in a full
-    /// ring the oldest leaves, so `index` is then at least 1.
-    fn put(&mut self, sample: Sample, index: usize, held: usize) {
-        let is_full = self.header.is_full();
-        if is_full && let Some(oldest) = self.sample(0) {
-            self.header.remove(oldest);
-        }
-        // In a full ring the place after the newest is the oldest's: it is written over.
-        for later in (index..held).rev() {
-            if let Some(moved) = self.sample(later) {
-                self.write(later + 1, moved);
-            }
-        }
-        self.write(index, sample);
-        self.header.add(sample);
-        let next = self.header.head() + 1;
-        if next == self.ring.len() {
-            // Once a turn the reference follows the window, so that times stay short.
-            self.header.place(0, true);
-            self.refer_to_newest();
-        } else {
-            self.header.place(next, is_full);
-            if since(sample.tick, self.header.reference()).unsigned_abs() >= REACH {
-                self.refer_to_newest();
-            }
-        }
-    }
-
-    /// Counts time from near the newest sample. The recount costs what one addition does for each
-    /// sample of a turn, and in contrast to moving the sums it cannot go wrong while they wrap.
-    fn refer_to_newest(&mut self) {
-        let Some(newest) = self.held().checked_sub(1).and_then(|i| self.sample(i)) else {
-            return;
-        };
-        let mut header = Header::near(newest.tick);
-        header.place(self.header.head(), self.header.is_full());
-        *self.header = recount(&header, self.ring);
-    }
-
-    /// Forgets what a window whose newest sample is at `tick` does not reach: seldom, so the rest
-    /// is simply put in anew.
-    fn forget_before(&mut self, tick: u32) {
-        let (older, newer) = slices(self.header, self.ring);
-        let kept: Vec<Sample> = older
-            .iter()
-            .chain(newer)
-            .filter(|sample| tick.wrapping_sub(sample.tick) < REACH)
-            .copied()
-            .collect();
-        self.ring.fill(Sample::default());
-        for (place, &sample) in self.ring.iter_mut().zip(&kept) {
-            *place = sample;
-        }
-        let mut header = Header::near(tick);
-        header.place(kept.len(), false); // at least the oldest is gone
-        *self.header = recount(&header, self.ring);
-    }
-
-    fn held(&self) -> usize {
-        if self.header.is_full() {
-            self.ring.len()
-        } else {
-            self.header.head()
-        }
-    }
-
-    /// Returns the place of the sample at `index` in order of time.
-    fn place(&self, index: usize) -> usize {
-        if !self.header.is_full() {
-            return index;
-        }
-        let place = self.header.head() + index; // below twice the capacity
-        place.checked_sub(self.ring.len()).unwrap_or(place)
-    }
-
-    fn sample(&self, index: usize) -> Option<Sample> {
-        self.ring.get(self.place(index)).copied()
-    }
-
-    fn write(&mut self, index: usize, sample: Sample) {
-        let place = self.place(index);
-        if let Some(at) = self.ring.get_mut(place) {
-            *at = sample;
-        }
     }
 }
 

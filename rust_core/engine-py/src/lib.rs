@@ -6,6 +6,7 @@ mod forecast;
 mod input;
 mod outlook;
 mod planner;
+mod sweep;
 mod window;
 
 use engine_core::outlook::choice::METHOD_NAMES;
@@ -42,5 +43,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<planner::History>()?;
     module.add_class::<planner::Plan>()?;
     module.add_class::<planner::Planner>()?;
+    module.add_class::<sweep::Counted>()?;
+    module.add_class::<sweep::Sweep>()?;
     module.add_class::<window::Window>()
 }
