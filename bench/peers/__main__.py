@@ -10,7 +10,6 @@ from bench.peers import entrants
 from bench.peers.race import DisagreementError, Timing, agree, race
 
 SIZES = (10_000, 100_000, 1_000_000)
-STEPS = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +19,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words.add_argument(
         "--campaigns", type=int, nargs="+", default=SIZES, metavar="N", help="how many to run with"
     )
-    words.add_argument("--steps", type=int, default=STEPS, help="the least of so many counts")
     words.add_argument("--only", nargs="+", metavar="NAME", help="peers to run, by name")
     words.add_argument("--json", action="store_true", help="a line of JSON for each peer and size")
     asked = words.parse_args(arguments)
@@ -35,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.check:
             return 0
         for campaigns in asked.campaigns:
-            for found in race([entrants.core(2), *peers], core, campaigns, asked.steps):
+            for found in race([entrants.core(2), *peers], core, campaigns):
                 _tell(found, as_json=asked.json)
     except DisagreementError as error:
         _say(str(error))

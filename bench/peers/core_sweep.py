@@ -34,7 +34,7 @@ class Peer:
             self._filling.append(rows)
 
     def decide(self, tick: int) -> NDArray[np.void]:
-        """Return a decision of each campaign, with the fields of ANSWER, as forecast for one step after `tick`."""
+        """Return what has the fields of an ANSWER for every campaign, for one step after `tick`."""
         self.sweep.decide(tick, horizon_ms=self.work.step_ms, out=self.answers)
         return self.answers
 

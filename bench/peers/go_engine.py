@@ -1,6 +1,7 @@
 """Go: a goroutine and a mutex for each campaign, on all cores; the program is in `go/`.
 
-It is told rows and times through a pipe and times itself, so that the pipe is not counted.
+It is told rows and times through a pipe and times itself, so that the pipe is not counted:
+processor time divided by cores, as if none ever waited for another or for the rest of the machine.
 """
 
 import shutil

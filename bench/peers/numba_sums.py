@@ -14,6 +14,17 @@ from bench.peers.work import ANSWER, START_TICK, UNIT_MICROS, Terms, Work
 
 # Of a row: samples, clicks w, w t, w t^2, then for conversions and for spend y, y t, y^2 / w.
 SUMS = 10
+# As SWEEP_SAMPLE_ROW, but that numba has no word for bytes which nobody reads.
+ROW = np.dtype(
+    [
+        ("slot", "<u8"),
+        ("unread", "<u8"),
+        ("tick", "<u4"),
+        ("clicks", "<u4"),
+        ("milliconversions", "<u4"),
+        ("spend_units", "<u4"),
+    ]
+)
 
 
 class Peer:
@@ -29,7 +40,7 @@ class Peer:
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
-        _ingest(rows, self.sums, self.rings, self.heads, self.spent, self.work.platforms)
+        _ingest(rows.view(ROW), self.sums, self.rings, self.heads, self.spent, self.work.platforms)
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return an ANSWER for every campaign, as forecast for one step after `tick`."""
