@@ -1,6 +1,6 @@
 """The figures that a run must give, and the file they are kept in: flat, to compare two of them.
 
-A figure that could not be measured is null, with the reason under `<key>_why`.
+A figure that was not measured is null; where a part could not, the reason is under `<key>_why`.
 """
 
 from collections.abc import Mapping
@@ -130,14 +130,10 @@ def merged(before: Results, found: Results) -> Results:
     A reason stays only beside a null.
     """
     kept = before | found
-    for figure in FIGURES:
-        key, why = figure.key, f"{figure.key}_why"
-        if kept.get(key) is None:
-            kept[key] = None
-            kept.setdefault(why, "not measured yet")
-        else:
-            kept.pop(why, None)
     keys = [figure.key for figure in FIGURES]
+    for key in keys:
+        if kept.setdefault(key, None) is not None:
+            kept.pop(f"{key}_why", None)
     rest = sorted(key for key in kept if key not in keys)
     return {key: kept[key] for key in [*keys, *rest]}
 

@@ -5,82 +5,82 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.speed.figures import Results
 
-__all__ = ["PARTS"]
+__all__ = ["PARTS", "PartFailedError"]
 
 ROOT = Path(__file__).parents[2]
-ROUND_SIZES = (10_000, 100_000)
+SIZES = (10_000, 100_000, 1_000_000)
+MIDDLE, LARGEST = SIZES[1:]
+LARGEST_BYTES = 12_000_000_000  # what a million campaigns and their floors take
 # Of criterion's benches, which are many: enough to see a change of a tenth on a quiet machine.
 TRIMMED = ("--warm-up-time", "0.3", "--measurement-time", "1", "--sample-size", "20", "--noplot")
 CRITERION = ("forecast", "ingest", "outlook", "planner", "window")
 SOLVE = "planner/decide 3 hard 64 classes"
 
+Found = Mapping[str, float | int | str | None]
 
-class _FailedError(Exception):
-    """What was started did not end well."""
+
+class PartFailedError(Exception):
+    """What was started did not end well, or did not say what it found."""
 
 
 def core() -> Results:
-    """Time ingest, sweep and snapshots beside their floors, and rounds at two sizes."""
-    found = _last_json(_cargo("ratios"))
-    for size in ROUND_SIZES:
-        one = _last_json(_cargo("round", ROUND_CAMPAIGNS=str(size)))
-        for key in ("none", "changed10", "all"):
-            found[f"round_{size}_{key}_ms"] = one[f"round_ms_{key}"]
-        found[f"round_{size}_floor_ms"] = one["round_floor_ms"]
-    found["round_ms_changed10"] = found[f"round_{ROUND_SIZES[-1]}_changed10_ms"]
-    found["round_ms_all"] = found[f"round_{ROUND_SIZES[-1]}_all_ms"]
-    found["round_floor_ms"] = found[f"round_{ROUND_SIZES[-1]}_floor_ms"]
+    """Time ingest and sweep beside their floors, snapshots beside copies, and rounds."""
+    found = _sweeps()
+    for one in _objects(_cargo("snapshot")):
+        found |= {key: one[key] for key in one if key.startswith("snapshot_")}
+    for size in SIZES[:2]:
+        for one in _objects(_cargo("round", ROUND_CAMPAIGNS=str(size))):
+            for heard in ("none", "changed10", "all"):
+                found[f"round_{size}_{heard}_ms"] = one[f"round_ms_{heard}"]
+            found[f"round_{size}_floor_ms"] = one["round_floor_ms"]
+    for heard in ("changed10", "all"):
+        found[f"round_ms_{heard}"] = found[f"round_{MIDDLE}_{heard}_ms"]
+    found["round_floor_ms"] = found[f"round_{MIDDLE}_floor_ms"]
+    return found
+
+
+def _sweeps() -> Results:
+    found: Results = {}
+    for size in SIZES:
+        if size == LARGEST and (free := _free_bytes()) < LARGEST_BYTES:
+            why = f"{LARGEST_BYTES / 1e9:.0f} GB wanted, {free / 1e9:.1f} free"
+            for key in ("sweep_floor_ratio", "tick_1m_ms", "tick_1m_ms_two_cores"):
+                found |= {key: None, f"{key}_why": why}
+            continue
+        for one in _objects(_cargo("sweep", ENGINE_BENCH_CAMPAIGNS=str(size))):
+            found |= swept(one)
+    return found
+
+
+def swept(one: Found) -> Results:
+    """Return the results of one line of `bench/core/sweep.rs`: a size, and a number of threads."""
+    size, threads = one["campaigns"], one["threads"]
+    kept = ("ingest_ns", "ingest_floor_ns", "sweep_ns", "sweep_floor_ns", "tick_ms")
+    found: Results = {f"rust_{size}_{threads}_{key}": one[key] for key in kept}
+    if (size, threads) == (MIDDLE, 1):
+        keys = ("ingest_floor_ratio", "ingest_samples_per_s", "ingest_floor_ns", "bytes_per_slot")
+        found |= {key: one[key] for key in keys}
+    if (size, threads) == (LARGEST, 1):
+        found |= {key: one[key] for key in ("sweep_floor_ratio", "sweep_floor_ns")}
+        floor_ns = float(one["ingest_floor_ns"] or 0) + float(one["sweep_floor_ns"] or 0)
+        found |= {"tick_1m_ms": one["tick_ms"], "tick_1m_floor_ms": floor_ns * LARGEST * 4 / 1e6}
+    if (size, threads) == (LARGEST, 2):
+        found["tick_1m_ms_two_cores"] = one["tick_ms"]
     return found
 
 
 def criterion() -> Results:
     """Run criterion's benches with little time for each, and read what a decision costs."""
     for bench in CRITERION:
-        _cargo(bench, *TRIMMED)
+        sys.stderr.write(_cargo(bench, *TRIMMED))
     place = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "criterion" / SOLVE
     estimates = json.loads((place / "new" / "estimates.json").read_text())
     return {"solve_us": estimates["median"]["point_estimate"] / 1000}
-
-
-def peers() -> Results:
-    """Race the core against its peers; the figures are those of the largest size that ran."""
-    output = _run([sys.executable, "-m", "bench.peers", "--json"])
-    found: Results = {}
-    for line in output.splitlines():
-        one = json.loads(line)
-        found |= _timing(one)
-    return found
-
-
-def _timing(one: Mapping[str, object]) -> Results:
-    """Return the results of one peer at one size."""
-    number = {key: value for key, value in one.items() if isinstance(value, int | float)}
-    size, slots = int(number["campaigns"]), int(number["campaigns"]) * 4
-    core_s = number["core_ingest_s"] + number["core_decide_s"]
-    peer_s = number["ingest_s"] + number["decide_s"]
-    name = SLUGS[str(one["name"])]
-    found: Results = {
-        f"{name}_{size}_ingest_ns": number["ingest_s"] / slots * 1e9,
-        f"{name}_{size}_decide_ns": number["decide_s"] / size * 1e9,
-        f"{name}_{size}_times": peer_s / core_s,
-        f"{name}_{size}_ran": number["ran_campaigns"],
-        f"{name}_{size}_core_ms": core_s * 1000,
-        f"core_{size}_ingest_ns": number["core_ingest_s"] / slots * 1e9,
-        f"core_{size}_decide_ns": number["core_decide_s"] / size * 1e9,
-    }
-    if name in ("numba", "numpy", "go", "river", "python"):
-        found[f"vs_{name}"] = peer_s / core_s
-        found[f"vs_{name}_campaigns"] = size
-    if size == 1_000_000:
-        found["tick_1m_ms"] = core_s * 1000
-        if name == "core_two":
-            found["tick_1m_ms_two_cores"] = peer_s * 1000
-    return found
 
 
 SLUGS = {
@@ -92,6 +92,36 @@ SLUGS = {
     "river": "river",
     "Python": "python",
 }
+"""What a peer is called in keys; `core_two` is the core on two cores."""
+
+
+def peers() -> Results:
+    """Race the core against its peers; the figures are those of the largest size that ran."""
+    found: Results = {}
+    for one in _objects(_run([sys.executable, "-m", "bench.peers", "--json"])):
+        found |= raced(one)
+    return found
+
+
+def raced(one: Found) -> Results:
+    """Return the results of one line of `bench.peers`: a peer at a size."""
+    size, name = int(one["campaigns"] or 0), SLUGS[str(one["name"])]
+    peer_s = [float(one[key] or 0) for key in ("ingest_s", "decide_s")]
+    core_s = [float(one[key] or 0) for key in ("core_ingest_s", "core_decide_s")]
+    times = sum(peer_s) / sum(core_s)
+    found: Results = {
+        f"{name}_{size}_ingest_ns": peer_s[0] / size / 4 * 1e9,
+        f"{name}_{size}_decide_ns": peer_s[1] / size * 1e9,
+        f"{name}_{size}_step_ms": sum(peer_s) * 1000,
+        f"{name}_{size}_core_step_ms": sum(core_s) * 1000,
+        f"{name}_{size}_ran": one["ran_campaigns"],
+    }
+    if name == "numba":  # the core's own, beside the first of its peers
+        found[f"core_{size}_ingest_ns"] = core_s[0] / size / 4 * 1e9
+        found[f"core_{size}_decide_ns"] = core_s[1] / size * 1e9
+    if name not in ("core_two", "numpy_windows"):
+        found |= {f"vs_{name}": times, f"vs_{name}_campaigns": size}
+    return found
 
 
 def boundary() -> Results:
@@ -101,23 +131,27 @@ def boundary() -> Results:
         _run(
             [
                 *(sys.executable, "-m", "pytest", "bench/boundary", "-q", "--benchmark-only"),
+                *("-o", "python_files=bench_*.py", "-o", "python_functions=bench_*"),
                 *("-p", "no:cacheprovider", f"--benchmark-json={path}"),
+                *("--benchmark-max-time=0.4", "--benchmark-min-rounds=3"),
             ]
         )
         benches = json.loads(path.read_text())["benchmarks"]
     found: Results = {}
     for one in benches:
-        rows = one["extra_info"].get("rows")
-        if rows is not None:
-            found[f"border_{one['extra_info']['kind']}_{rows}_ns"] = (
-                one["stats"]["min"] / rows * 1e9
-            )
+        info = one["extra_info"]
+        if "rows" in info:
+            each_ns = one["stats"]["min"] / info["rows"] * 1e9
+            found[f"border_{info['of']}_{info['rows_a_call']}_ns"] = each_ns
     return found
 
 
 def fleet() -> Results:
     """Drive frames through JetStream into a worker, and time its start."""
-    return _last_json(_run([sys.executable, "-m", "bench.fleet", "load", "--json"]))
+    found: Results = {}
+    for one in _objects(_run([sys.executable, "-m", "bench.fleet", "load", "--json"])):
+        found |= one
+    return found
 
 
 PARTS: dict[str, Callable[[], Results]] = {
@@ -139,25 +173,32 @@ def _run(command: Sequence[str], **environment: str) -> str:
     sys.stderr.write(f"$ {' '.join(command)}\n")
     sys.stderr.flush()
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         sys.stderr.write(done.stdout)
-        raise _FailedError(f"{' '.join(command[:6])} ended with {done.returncode}")
+        raise PartFailedError(f"`{' '.join(command[:6])}` ended with {done.returncode}")
     return done.stdout
 
 
-def _last_json(output: str) -> Results:
-    """Return the object in the last line that is one; show the lines before it."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    for line in lines:
+def _objects(output: str) -> Iterator[Results]:
+    """Iterate the lines that are JSON objects, with what is flat in them; show the others."""
+    for line in output.splitlines():
         if not line.startswith("{"):
             sys.stderr.write(line + "\n")
-    objects = [line for line in lines if line.startswith("{")]
-    if not objects:
-        raise _FailedError(f"one line of JSON was wanted, found {len(lines)} lines without any")
-    return {
-        key: value
-        for key, value in json.loads(objects[-1]).items()
-        if value is None or isinstance(value, int | float | str)
-    }
+            continue
+        found = json.loads(line)
+        yield {key: one for key, one in found.items() if not isinstance(one, list | dict)}
+
+
+def _free_bytes() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except FileNotFoundError:
+        return 0  # not Linux: nobody to ask, so nothing is risked
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
