@@ -41,8 +41,8 @@ class Peer:
             self.spent[slots] += piece["spend_units"] * float(UNIT_MICROS)
             is_full = heads >= self.work.window
             coming, going = _counted(new, np.ones(len(new))), _counted(old, is_full.astype(float))
-            for column, come, go in zip(self.sums, coming, going, strict=True):
-                column[slots] += come - go
+            for total, come, go in zip(self.sums, coming, going, strict=True):
+                total[slots] += come - go
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return an ANSWER for every campaign, as forecast for one step after `tick`."""

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"== {part}: {took_s:.0f} s")
         save(merged(load(path), found | _about(part)), path)
     results = merged(load(path), {})
+    save(results, path)
     draw(results, asked.out / "speed")
     (asked.out / "speed.md").write_text(render(results), encoding="utf-8")
     _say(f"{path}, speed.md and its pictures are written")
