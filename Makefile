@@ -6,8 +6,8 @@ BIN    := $(VENV)/bin
 RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types core check docs drill drill-teeth fuzz bench bench-core bench-peers \
-  bench-boundary bench-fleet bench-check bench-quality wheel wheel-check format clean
+.PHONY: help setup demo test lint types core check docs drill drill-teeth fuzz explore bench bench-core \
+  bench-peers bench-boundary bench-fleet bench-check bench-quality wheel wheel-check format clean
 
 help: ## list these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -42,8 +42,8 @@ types: setup ## mypy --strict, and the core's stub against the core
 	$(BIN)/mypy
 	$(BIN)/stubtest engine._core
 
-core: ## the Rust core's own tests; needs no Python
-	cargo test --locked
+core: ## the Rust core's own tests, on the same examples each time; needs no Python
+	PROPTEST_RNG_SEED=1 cargo test --locked
 
 check: lint types core test ## everything CI runs, but for the short demo
 
@@ -62,13 +62,18 @@ drill-teeth: setup ## the drill on workers without the fence: it must fail
 
 SECONDS  ?= 60
 SEED     ?= 1
+CASES    ?= 1000000000
 # LLVM's own counters, which stable Rust can be asked for: the fuzzer goes after code not met before.
 COUNTERS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
 
 fuzz: setup ## damage everything that reads what others wrote: make fuzz SECONDS=600
 	@RUSTFLAGS="$(COUNTERS)" CARGO_TARGET_DIR=target/counted cargo build --quiet --locked --profile fuzz --package engine-fuzz
-	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) --core target/counted/fuzz/engine-fuzz $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) --cases $(CASES) --core target/counted/fuzz/engine-fuzz $(ARGS)
+
+explore: setup ## the properties on examples not tried before
+	PROPTEST_CASES=2048 cargo test --release --locked
+	$(BIN)/python -m pytest --hypothesis-profile=explore $(ARGS) $$(grep -rl --include='test_*.py' 'hypothesis import' tests)
 
 # The peers' own packages: large, and of no use to anything but these.
 $(VENV)/.bench: $(VENV)/.ready pyproject.toml

@@ -5,6 +5,13 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import settings
+
+# A failure is to be of the change that is tested, not of the day: the same examples each time.
+# `make explore` looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     names = given.target or list(TARGETS)
     core = _core(given) if given.core else None
-    found = {name: _told(name, given.seconds / len(names), given.seed) for name in names}
+    found = {name: _told(name, given.seconds / len(names), given) for name in names}
     line: dict[str, Any] = {
         "cases": {name: one.cases for name, one in found.items()},
         "kept": {name: one.kept for name, one in found.items()},
@@ -49,15 +49,17 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if line["failures"] else 0
 
 
-def _told(name: str, seconds: float, seed: int) -> Found:
-    found = fuzz(TARGETS[name], seconds=seconds, seed=seed)
+def _told(name: str, seconds: float, given: argparse.Namespace) -> Found:
+    found = fuzz(TARGETS[name], seconds=seconds, cases=given.cases, seed=given.seed)
     words = f"{found.cases} cases, {found.kept} kept, {len(found.failures)} failures"
     sys.stderr.write(f"fuzz {name}: {words}\n")
     return found
 
 
 def _core(given: argparse.Namespace) -> subprocess.Popen[bytes]:
-    flags = ("--seconds", str(given.seconds), "--seed", str(given.seed))
+    flags = ["--seconds", str(given.seconds), "--seed", str(given.seed)]
+    if given.cases is not None:
+        flags += ["--cases", str(given.cases)]
     return subprocess.Popen(
         [given.core, *flags, "--failures", given.failures], stdout=subprocess.PIPE
     )
@@ -74,6 +76,7 @@ def _add(line: dict[str, Any], core: dict[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="for all targets together")
+    parser.add_argument("--cases", type=int, help="at most so many for each target")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--target", action="append", choices=sorted(TARGETS), help="only these")
     parser.add_argument("--core", type=Path, help="the core's fuzzer, run beside this one")

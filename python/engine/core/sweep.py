@@ -19,7 +19,7 @@ delays, guardrails, an audit) it does not do.
 Counted(accepted=64, replaced=0, late=0, unknown=0, refused=0)
 >>> decisions = sweep.decide(32_000, horizon_ms=2000)
 >>> [(int(d["best"]), int(d["bid_micros"]), float(d["cpc_micros"])) for d in decisions]
-[(1, 999999, 250000.0), (1, 999999, 250000.0)]
+[(1, 648240, 250000.0), (1, 648240, 250000.0)]
 """
 
 import numpy as np

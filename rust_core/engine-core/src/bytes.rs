@@ -33,6 +33,34 @@ impl<'a> Reader<'a> {
     pub(crate) fn remaining(&self) -> usize {
         self.rest.len()
     }
+
+    /// Reads a number that was learned; `None` where none could have been.
+    pub(crate) fn learned(&mut self) -> Option<f64> {
+        self.f64().filter(|found| found.abs() <= MOST_LEARNED)
+    }
+
+    /// Reads an amount that was learned: 0 and above.
+    pub(crate) fn learned_amount(&mut self) -> Option<f64> {
+        self.learned().filter(|&found| found >= 0.0)
+    }
+}
+
+/// The most that a number learned from reports may be, either way: no book comes near it, and sums
+/// and products of a few such are still numbers.
+const MOST_LEARNED: f64 = 1e18;
+
+/// Returns a number as it may be kept: what is learned is held to what a snapshot takes back, so that
+/// a book restored from anything can itself be stored.
+pub(crate) fn learned(number: f64) -> f64 {
+    if number.is_nan() {
+        return 0.0;
+    }
+    number.clamp(-MOST_LEARNED, MOST_LEARNED)
+}
+
+/// Returns an amount as it may be kept: 0 and above.
+pub(crate) fn learned_amount(amount: f64) -> f64 {
+    learned(amount).max(0.0)
 }
 
 /// Appends fixed-width little-endian fields.

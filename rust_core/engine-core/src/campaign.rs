@@ -14,9 +14,6 @@ use crate::watch::Watch;
 use crate::window::since;
 use crate::worth::Delays;
 
-/// More than can be spent of any budget, in micros: what a snapshot may hold.
-pub(crate) const MOST_RECENT_SPEND: f64 = 2e18;
-
 /// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Series {

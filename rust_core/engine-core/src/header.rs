@@ -150,10 +150,36 @@ impl Header {
     }
 
     /// Counts one sample out and another in.
+    ///
+    /// The bounds are powers of two, so that numbers are below one where their union is: nearly
+    /// always neither sample is wild, and one comparison says so.
     #[inline]
     pub(crate) fn exchange(&mut self, out: Sample, new: Sample) {
-        let (out, new) = (self.parts(out), self.parts(new));
-        for (word, (out, new)) in self.words.iter_mut().zip(out.into_iter().zip(new)) {
+        let reference = self.reference();
+        let (old, young) = (Part::of(out, reference), Part::of(new, reference));
+        let is_small = (out.clicks | new.clicks) < CLICKS_BOUND
+            && (out.milliconversions | new.milliconversions) < CONVERSIONS_BOUND
+            && (out.spend_units | new.spend_units) < SPEND_BOUND;
+        if !is_small || !Part::are_tame(&old, &young) {
+            self.remove(out);
+            self.add(new);
+            return;
+        }
+        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = &mut self.words;
+        for (word, new, out) in [
+            (wtt, young.wtt, old.wtt),
+            (wt, young.w.wrapping_mul(young.t), old.w.wrapping_mul(old.t)),
+            (ct, young.c.wrapping_mul(young.t), old.c.wrapping_mul(old.t)),
+            (st, young.s.wrapping_mul(young.t), old.s.wrapping_mul(old.t)),
+            (spend_spread, young.spend_spread, old.spend_spread),
+            (
+                conversions_spread,
+                young.conversions_spread,
+                old.conversions_spread,
+            ),
+            (sixth, young.counts(), old.counts()),
+            (last, young.s << SPEND_AT, old.s << SPEND_AT),
+        ] {
             *word = word.wrapping_add(new).wrapping_sub(out);
         }
     }
@@ -202,40 +228,23 @@ impl Header {
     }
 
     /// Returns what one sample adds to each word.
-    #[inline]
     fn parts(&self, sample: Sample) -> [u64; 8] {
-        let time = i64::from(since(sample.tick, self.reference()));
-        let square = time.unsigned_abs() * time.unsigned_abs();
-        let t = u64::from_le_bytes(time.to_le_bytes());
-        let w = u64::from(sample.clicks);
-        let c = u64::from(sample.milliconversions);
-        let s = u64::from(sample.spend_units);
+        let part = Part::of(sample, self.reference());
         let is_small = sample.clicks < CLICKS_BOUND
             && sample.milliconversions < CONVERSIONS_BOUND
             && sample.spend_units < SPEND_BOUND;
-        let mut is_wild = !is_small;
         // A wild sample's part in the spread is never read, so it may be nothing.
-        let (mut spend_spread, mut conversions_spread) = (0, 0);
-        if is_small && w > 0 {
-            spend_spread = (((s * s) << SPREAD_BITS) + w / 2) / w;
-            conversions_spread = (((c * c) << SPREAD_BITS) + w / 2) / w;
-            is_wild = spend_spread >= SUM_BOUND
-                || conversions_spread >= SUM_BOUND
-                || w.checked_mul(square).is_none_or(|part| part >= SUM_BOUND);
-        } else if w == 0 {
-            is_wild |= c | s > 0; // spend or conversions without clicks: see `Sums`
-        }
+        let has_spread = is_small && part.w > 0;
+        let is_wild = !is_small || !Part::are_tame(&part, &part);
         [
-            w.wrapping_mul(square),
-            w.wrapping_mul(t),
-            c.wrapping_mul(t),
-            s.wrapping_mul(t),
-            spend_spread,
-            conversions_spread,
-            u64::from(w > 0)
-                .wrapping_add(w << CLICKS_AT)
-                .wrapping_add(c << CONVERSIONS_AT),
-            u64::from(is_wild).wrapping_add(s << SPEND_AT),
+            part.wtt,
+            part.w.wrapping_mul(part.t),
+            part.c.wrapping_mul(part.t),
+            part.s.wrapping_mul(part.t),
+            if has_spread { part.spend_spread } else { 0 },
+            if has_spread { part.conversions_spread } else { 0 },
+            part.counts(),
+            u64::from(is_wild).wrapping_add(part.s << SPEND_AT),
         ]
     }
 
@@ -290,6 +299,66 @@ impl Header {
                 ..Column::default()
             },
         })
+    }
+}
+
+/// What one sample is made of.
+struct Part {
+    t: u64,
+    w: u64,
+    c: u64,
+    s: u64,
+    /// w·t², and what of it is beyond 64 bits.
+    wtt: u64,
+    beyond: u64,
+    spend_spread: u64,
+    conversions_spread: u64,
+}
+
+impl Part {
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // a product is cut in its two halves
+    fn of(sample: Sample, reference: u32) -> Self {
+        let time = i64::from(since(sample.tick, reference));
+        let square = time.unsigned_abs() * time.unsigned_abs();
+        let w = u64::from(sample.clicks);
+        let c = u64::from(sample.milliconversions);
+        let s = u64::from(sample.spend_units);
+        let wtt = u128::from(w) * u128::from(square);
+        // Small numbers' squares have room for the shift; of others nothing is read.
+        let spread = |y: u64| (((y * y) << SPREAD_BITS).wrapping_add(w / 2)) / w.max(1);
+        Self {
+            t: u64::from_le_bytes(time.to_le_bytes()),
+            w,
+            c,
+            s,
+            wtt: wtt as u64,
+            beyond: (wtt >> 64) as u64,
+            spend_spread: spread(s),
+            conversions_spread: spread(c),
+        }
+    }
+
+    fn counts(&self) -> u64 {
+        u64::from(self.w > 0)
+            .wrapping_add(self.w << CLICKS_AT)
+            .wrapping_add(self.c << CONVERSIONS_AT)
+    }
+
+    /// Returns whether the sums can speak for both of two samples whose counts are small: no part is
+    /// too large, and neither has spend or conversions without clicks (see [`Sums`]).
+    #[inline]
+    fn are_tame(one: &Self, other: &Self) -> bool {
+        let most = one.wtt
+            | one.spend_spread
+            | one.conversions_spread
+            | other.wtt
+            | other.spend_spread
+            | other.conversions_spread;
+        let is_loose = |part: &Self| (part.w == 0) & (part.c | part.s > 0);
+        (most < SUM_BOUND)
+            & (one.beyond | other.beyond == 0)
+            & !(is_loose(one) | is_loose(other))
     }
 }
 

@@ -266,8 +266,7 @@ impl Account {
                 .saturating_add(spend)
                 .left_after(Micros(old.spend_micros(unit_micros)));
         }
-        self.impressions = (self.impressions + u64::from(new.impressions))
-            .saturating_sub(u64::from(old.impressions));
+        self.impressions = replaced(self.impressions, new.impressions, old.impressions);
         if !is_kept {
             self.pass(new, unit_micros);
         }
@@ -278,14 +277,13 @@ impl Account {
         self.passed = self
             .passed
             .saturating_add(Micros(receipt.spend_micros(unit_micros)));
-        self.passed_impressions += u64::from(receipt.impressions);
+        self.passed_impressions = replaced(self.passed_impressions, receipt.impressions, 0);
     }
 
     /// Counts clicks and conversions, in the place of those of the sample replaced.
     pub fn count(&mut self, new: (u32, u32), before: (u32, u32)) {
-        self.clicks = (self.clicks + u64::from(new.0)).saturating_sub(u64::from(before.0));
-        self.milliconversions =
-            (self.milliconversions + u64::from(new.1)).saturating_sub(u64::from(before.1));
+        self.clicks = replaced(self.clicks, new.0, before.0);
+        self.milliconversions = replaced(self.milliconversions, new.1, before.1);
     }
 
     /// Sets the cap so that the platform may still spend `wanted` on it, of which at most `room` is
@@ -431,4 +429,11 @@ impl Account {
         }
         Some(account)
     }
+}
+
+/// Returns a count with a new report's in the place of an earlier one's.
+fn replaced(count: u64, new: u32, before: u32) -> u64 {
+    count
+        .saturating_add(new.into())
+        .saturating_sub(before.into())
 }

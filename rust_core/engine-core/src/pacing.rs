@@ -18,7 +18,7 @@
 //! Anti-windup: denominators are at least 1 % of the budget's share of a round, each move is at most
 //! exp(−3η) to exp(η), and nothing moves without reports, or further into a bound.
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, learned_amount};
 use crate::real::{exp, ln};
 
 /// η: how far one round of full error moves the multiplier, where spend is smooth.
@@ -86,8 +86,8 @@ impl Pacing {
         // A stretch of several rounds forgets as they would have, one after the other.
         let keep = (1.0 - rounds / memory).max(0.0);
         let hidden = if evidence.is_cap_used { planned } else { 0.0 };
-        self.planned = self.planned * keep + planned;
-        self.spent = (self.spent * keep + evidence.spent_micros + hidden).max(0.0);
+        self.planned = learned_amount(self.planned * keep + planned);
+        self.spent = learned_amount(self.spent * keep + evidence.spent_micros + hidden);
         let error = ((self.planned - self.spent) / self.planned).clamp(-3.0, 1.0);
         if error > 0.0 && !evidence.can_rise || error < 0.0 && !evidence.can_fall {
             return;
@@ -117,11 +117,10 @@ impl Pacing {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut amount = || reader.f64().filter(|found| (0.0..=1e18).contains(found));
         Some(Self {
-            multiplier: amount()?,
-            planned: amount()?,
-            spent: amount()?,
+            multiplier: reader.learned_amount()?,
+            planned: reader.learned_amount()?,
+            spent: reader.learned_amount()?,
         })
     }
 }

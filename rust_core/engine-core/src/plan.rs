@@ -1,6 +1,7 @@
 //! When: what a campaign should spend by now, what it may have reserved, and when it must not bid.
 
 use crate::bid::most_multiplier;
+use crate::bytes::learned_amount;
 use crate::campaign::Campaign;
 use crate::definition::{Definition, Strategy};
 use crate::money::Micros;
@@ -183,8 +184,8 @@ impl Campaign {
             });
             (rhythm.planned, rhythm.rounds, rhythm.settled) = (0.0, 0.0, settled);
         }
-        rhythm.planned += plan.a_round * now.rounds;
-        rhythm.rounds += now.rounds;
+        rhythm.planned = learned_amount(rhythm.planned + plan.a_round * now.rounds);
+        rhythm.rounds = learned_amount(rhythm.rounds + now.rounds);
     }
 }
 

@@ -8,7 +8,7 @@
 //! says nothing; then the answer is learned from how clicks followed the bids of the past, drawn to
 //! a prior, and bids are shaded.
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, learned, learned_amount};
 use crate::normal::below;
 use crate::real::{exp, ln};
 use std::sync::LazyLock;
@@ -83,6 +83,25 @@ pub(crate) struct Curve {
 impl Response {
     /// Learns from a stretch; returns the clicks that were to be expected of it at usual traffic.
     pub(crate) fn learn(&mut self, stretch: &Stretch) -> f64 {
+        let expected = self.take_in(stretch);
+        for any in [&mut self.mid, &mut self.pull, &mut self.centre] {
+            *any = learned(*any);
+        }
+        for amount in [
+            &mut self.known,
+            &mut self.clicks,
+            &mut self.exposure,
+            &mut self.slow_clicks,
+            &mut self.slow_exposure,
+            &mut self.charged,
+            &mut self.grip,
+        ] {
+            *amount = learned_amount(*amount);
+        }
+        learned_amount(expected)
+    }
+
+    fn take_in(&mut self, stretch: &Stretch) -> f64 {
         let clicks = stretch.clicks;
         let has_clicks = clicks > 0.0;
         if self.known == 0.0 && self.exposure == 0.0 {
@@ -198,28 +217,17 @@ impl Response {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut part = || reader.f64().filter(|found| found.abs() <= 1e18);
         Some(Self {
-            mid: part()?,
-            known: part()?,
-            clicks: part()?,
-            exposure: part()?,
-            slow_clicks: part()?,
-            slow_exposure: part()?,
-            charged: part()?,
-            pull: part()?,
-            grip: part()?,
-            centre: part()?,
-        })
-        .filter(|read| {
-            let amounts = [read.known, read.clicks, read.exposure];
-            let slow = [
-                read.slow_clicks,
-                read.slow_exposure,
-                read.charged,
-                read.grip,
-            ];
-            amounts.iter().chain(&slow).all(|&amount| amount >= 0.0)
+            mid: reader.learned()?,
+            known: reader.learned_amount()?,
+            clicks: reader.learned_amount()?,
+            exposure: reader.learned_amount()?,
+            slow_clicks: reader.learned_amount()?,
+            slow_exposure: reader.learned_amount()?,
+            charged: reader.learned_amount()?,
+            pull: reader.learned()?,
+            grip: reader.learned_amount()?,
+            centre: reader.learned()?,
         })
     }
 }

@@ -6,8 +6,8 @@
 use crate::account;
 use crate::bid::most_multiplier;
 use crate::book::Book;
-use crate::bytes::Writer;
-use crate::campaign::{Campaign, MOST_RECENT_SPEND, Series, Told};
+use crate::bytes::{Writer, learned_amount};
+use crate::campaign::{Campaign, Series, Told};
 use crate::decide;
 use crate::definition::{Definition, MOST_MICROS};
 use crate::error::CoreError;
@@ -272,7 +272,7 @@ impl Book {
             let settled = series.account.settled;
             #[allow(clippy::cast_precision_loss)]
             let spent = settled.saturating_sub(series.settled_before).0 as f64;
-            series.recent_spend = (series.recent_spend * 0.8 + spent).clamp(0.0, MOST_RECENT_SPEND);
+            series.recent_spend = learned_amount(series.recent_spend * 0.8 + spent);
             series.settled_before = settled;
             if is_new_day {
                 series.trail.begin_day(series.bid_micros);

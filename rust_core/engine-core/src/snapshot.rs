@@ -9,7 +9,7 @@
 use crate::account::Accounts;
 use crate::book::Book;
 use crate::bytes::{Reader, Writer};
-use crate::campaign::{Campaign, MOST_RECENT_SPEND, Rhythm, Series, Told};
+use crate::campaign::{Campaign, Rhythm, Series, Told};
 use crate::definition::{CAMPAIGN_BYTES, Definition, SERIES_BYTES, SERIES_COUNT_AT};
 use crate::error::CoreError;
 use crate::guard::Trail;
@@ -337,9 +337,7 @@ impl Book {
             bid_micros: reader.i64().filter(|&bid| bid >= 0)?,
             trail: Trail::read(reader)?,
             settled_before: Micros(reader.i64()?),
-            recent_spend: reader
-                .f64()
-                .filter(|spend| (0.0..=MOST_RECENT_SPEND).contains(spend))?,
+            recent_spend: reader.learned_amount()?,
             told: (
                 reader.i64().filter(|&bid| bid >= 0)?,
                 Micros(reader.i64().filter(|&cap| cap >= 0)?),
@@ -400,15 +398,14 @@ impl Campaign {
     }
 
     fn read(&mut self, reader: &mut Reader<'_>) -> Option<()> {
-        let ratio = |found: Option<f64>| found.filter(|found| (0.0..=1e18).contains(found));
         let amount = |found: Option<i64>| found.filter(|&found| found >= 0).map(Micros);
         self.carried = amount(reader.i64())?;
         self.pacing = Pacing::read(reader)?;
         self.rhythm = Rhythm {
             heard_at_ms: amount(reader.i64())?.0,
-            every_rounds: ratio(reader.f64())?,
-            planned: ratio(reader.f64())?,
-            rounds: ratio(reader.f64())?,
+            every_rounds: reader.learned_amount()?,
+            planned: reader.learned_amount()?,
+            rounds: reader.learned_amount()?,
             settled: amount(reader.i64())?,
             reserved: amount(reader.i64())?,
             is_bidding: reader.u8()? == 1,

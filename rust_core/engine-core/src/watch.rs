@@ -4,7 +4,7 @@
 //! its newest sample usually is when it comes. Between two reports it keeps what it offered for how
 //! long; a report settles that stretch. Silence for long is a report of nothing.
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, learned_amount};
 use crate::ledger::Account;
 use crate::real::ln;
 use crate::response::{Response, Stretch};
@@ -13,6 +13,8 @@ use crate::worth::{Conversions, Rates};
 /// Bids remembered; a change below this part of a bid is none.
 const BIDS: usize = 8;
 const SAME_BID: f64 = 0.02;
+/// The logarithm of the largest bid that 64 bits hold, and a little.
+const LARGEST_BID: f64 = 44.0;
 /// No report for so many rounds (and times as long as usual) is a report of nothing.
 const SILENT_ROUNDS: f64 = 8.0;
 const SILENT_TIMES: f64 = 4.0;
@@ -117,11 +119,11 @@ impl Watch {
         let bid = self.bid_at(seen.at_ms - middle as i64);
         // On its cap a platform sells nothing, whatever is bid.
         let is_stopped = account.open().0 < bid / 2;
-        self.rounds += seen.rounds;
+        self.rounds = learned_amount(self.rounds + seen.rounds);
         if bid > 0 && !is_stopped {
             let offered = seen.rounds * seen.traffic;
-            self.offered += offered;
-            self.offered_bid += offered * ln(bid as f64);
+            self.offered = learned_amount(self.offered + offered);
+            self.offered_bid = learned_amount(self.offered_bid + offered * ln(bid as f64));
         }
         let silent = SILENT_ROUNDS.max(SILENT_TIMES * seen.every_rounds);
         let has_ended = seen.heard_ms.is_some() || self.rounds >= silent;
@@ -152,7 +154,7 @@ impl Watch {
         let mut usual = 0.0;
         if self.offered > 0.0 || (clicks > 0.0 && bid > 0) {
             let offered_bid = if self.offered > 0.0 {
-                self.offered_bid / self.offered
+                (self.offered_bid / self.offered).min(LARGEST_BID)
             } else {
                 ln(bid as f64)
             };
@@ -192,9 +194,8 @@ impl Watch {
         let conversions = Conversions::read(reader)?;
         let (clicks, milliconversions) = (reader.u64()?, reader.u64()?);
         let spend_micros = reader.i64().filter(|&spend| spend >= 0)?;
-        let mut amount = || reader.f64().filter(|found| (0.0..=1e18).contains(found));
-        let (offered, offered_bid) = (amount()?, amount()?);
-        let (rounds, lag_ms) = (amount()?, amount()?);
+        let (offered, offered_bid) = (reader.learned_amount()?, reader.learned_amount()?);
+        let (rounds, lag_ms) = (reader.learned_amount()?, reader.learned_amount()?);
         let mut bids = [(0, 0); BIDS];
         for (at_ms, bid) in &mut bids {
             *at_ms = reader.i64().filter(|&found| found >= 0)?;

@@ -15,7 +15,7 @@
 //!   handful of clicks that have not converted stops winning, and never learns better. The more is
 //!   known, the less it adds; plans and reports go by the mean.
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, learned_amount};
 use crate::real::{exp, ln};
 
 /// The CVR that a campaign without any clicks is held to have, and the clicks that this weighs.
@@ -104,9 +104,9 @@ impl Conversions {
             let all = before + due.max(1e-6);
             *likely =
                 (self.seen + SHAPE) * ln(before / all) + conversions * ln(due.max(1e-6) / all);
-            *matured += due;
+            (*matured, *waiting) = (learned_amount(*matured + due), learned_amount(*waiting));
         }
-        self.seen += conversions;
+        self.seen = learned_amount(self.seen + conversions);
         if self.seen > CONVERSIONS_KEPT {
             let keep = CONVERSIONS_KEPT / self.seen;
             self.seen *= keep;
@@ -123,13 +123,12 @@ impl Conversions {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut amount = || reader.f64().filter(|found| (0.0..=1e18).contains(found));
         let mut read = Self {
-            seen: amount()?,
+            seen: reader.learned_amount()?,
             ..Self::default()
         };
         for part in read.matured.iter_mut().chain(&mut read.waiting) {
-            *part = amount()?;
+            *part = reader.learned_amount()?;
         }
         Some(read)
     }

@@ -18,6 +18,7 @@ static ALLOCATOR: Counting = Counting;
 
 struct Wanted {
     seconds: f64,
+    cases: u64,
     seed: u64,
     targets: Vec<String>,
     failures: PathBuf,
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     let share = Duration::from_secs_f64(wanted.seconds / targets.len().max(1) as f64);
     let found: Vec<(&'static str, Found)> = targets
         .iter()
-        .map(|target| (target.name(), told(target.as_ref(), share, wanted.seed)))
+        .map(|target| (target.name(), told(target.as_ref(), share, &wanted)))
         .collect();
     let mut failed = Vec::new();
     for failure in found.iter().flat_map(|(_, found)| &found.failures) {
@@ -80,8 +81,8 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(!failed.is_empty()))
 }
 
-fn told(target: &dyn Target, time: Duration, seed: u64) -> Found {
-    let found = fuzz(target, time, u64::MAX, seed);
+fn told(target: &dyn Target, time: Duration, wanted: &Wanted) -> Found {
+    let found = fuzz(target, time, wanted.cases, wanted.seed);
     let _ = writeln!(
         std::io::stderr(),
         "fuzz {}: {} cases, {} kept, {} places, {} kinds of answers, {} failures",
@@ -95,12 +96,13 @@ fn told(target: &dyn Target, time: Duration, seed: u64) -> Found {
     found
 }
 
-const USAGE: &str =
-    "usage: engine-fuzz [--seconds N] [--seed N] [--target NAME]… [--failures FOLDER]";
+const USAGE: &str = "usage: engine-fuzz [--seconds N] [--cases N] [--seed N] [--target NAME]… \
+                     [--failures FOLDER]";
 
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let mut wanted = Wanted {
         seconds: 10.0,
+        cases: u64::MAX,
         seed: 1,
         targets: Vec::new(),
         failures: PathBuf::from("target/fuzz-failures"),
@@ -110,6 +112,7 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String>
         let wrong = format!("{flag}: not a number: {value}");
         match flag.as_str() {
             "--seconds" => wanted.seconds = value.parse().map_err(|_| wrong)?,
+            "--cases" => wanted.cases = value.parse().map_err(|_| wrong)?,
             "--seed" => wanted.seed = value.parse().map_err(|_| wrong)?,
             "--target" => wanted.targets.push(value),
             "--failures" => wanted.failures = PathBuf::from(value),

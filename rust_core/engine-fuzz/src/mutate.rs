@@ -3,7 +3,7 @@
 use crate::chance::Chance;
 
 /// Numbers at which decoders like to be wrong.
-const NUMBERS: [u64; 22] = [
+const NUMBERS: [u64; 28] = [
     0,
     1,
     2,
@@ -26,6 +26,12 @@ const NUMBERS: [u64; 22] = [
     0x7FF0_0000_0000_0000, // infinity
     0x7FF8_0000_0000_0000, // not a number
     0x3FF0_0000_0000_0000, // 1.0
+    0xBFF0_0000_0000_0000, // -1.0
+    0x01A5_6E1F_C2F8_F359, // 1e-300
+    0x430C_6BF5_2634_0000, // 1e15
+    0x43AB_C16D_674E_C800, // 1e18
+    0x4630_0000_0000_0000, // about 1e30
+    0x4C70_0000_0000_0000, // about 1e60
 ];
 
 /// Returns a damaged copy of `seed`, at most `most` bytes long.

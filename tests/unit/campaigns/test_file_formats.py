@@ -151,6 +151,20 @@ campaigns:
     assert [definition.budget_micros for definition in read(path)] == [10_000_000, 20_000_000]
 
 
+@pytest.mark.parametrize("written", ["08", "-08", "007", "12e3", "0x1f", "1_000", "9" * 40 + "a"])
+def test_a_plain_id_that_json_would_not_read_as_a_number_is_text(
+    tmp_path: Path, written: str
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"""- id: {written}
+  budget: 1
+  platforms: [google]
+  conversion_value: 1
+  flight: {{starts_at: now, ends_at: +1d}}
+""")
+    assert [definition.id for definition in read(path)] == [written]
+
+
 def test_aliases_do_not_multiply(tmp_path: Path) -> None:
     path = tmp_path / "laughs.yaml"
     laughs = ["x-a: &a {l: ha}"]

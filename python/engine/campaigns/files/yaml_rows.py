@@ -1,6 +1,6 @@
 """Rows from YAML: composed into nodes, never constructed, so that no tag is ever acted on.
 
-Only what JSON knows is read as a number or a truth: `no` is a country, 1:30 and 0o17 are text.
+Only what JSON knows is read as a number or a truth: `no` is a country; 1:30, 0o17 and 08 are text.
 Aliases and merge keys (<<) work within a file; keys that begin with "x-" are room for anchors.
 """
 
@@ -41,9 +41,9 @@ _PLAIN = frozenset(
     {_UNTAGGED, *(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null"))}
 )
 _CONTAINERS = frozenset({_UNTAGGED, "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
-_INTEGER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?(0|[1-9]\d{0,29})", re.ASCII)
 # With a point, as YAML 1.1 has it: else an id such as 12e3, which nobody quotes, were a number.
-_DECIMAL = re.compile(r"[+-]?(\d+|\d+\.\d*([eE][+-]?\d{1,4})?|\.\d+([eE][+-]?\d{1,4})?)", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([1-9]\d*|(\d+\.\d*|\.\d+)([eE][+-]?\d{1,4})?)", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MERGE = "<<"
 _BLOCKS = re.compile(r"(?:[-?] +){200}")  # a list in a list in a list…, on one line

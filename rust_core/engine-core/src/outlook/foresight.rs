@@ -7,7 +7,7 @@
 //! A series is worth this memory only once there is something to choose by: until eight reports with
 //! clicks are in its window it is forecast by its level, and keeps nothing.
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, learned_amount};
 use crate::forecast::{Confidence, Grounds, Reading};
 use crate::outlook::choice::{Candidates, Choice, Chosen, Judge, Method};
 use crate::outlook::condition::{Condition, Course};
@@ -106,9 +106,9 @@ pub(crate) struct Foresight {
 
 impl Counts {
     pub(crate) fn add(&mut self, other: &Self) {
-        self.clicks += other.clicks;
-        self.conversions += other.conversions;
-        self.spend_micros += other.spend_micros;
+        self.clicks = learned_amount(self.clicks + other.clicks);
+        self.conversions = learned_amount(self.conversions + other.conversions);
+        self.spend_micros = learned_amount(self.spend_micros + other.spend_micros);
     }
 
     fn add_sample(&mut self, sample: &Sample, unit_micros: u32) {
@@ -124,11 +124,10 @@ impl Counts {
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut count = || reader.f64().filter(|found| (0.0..=1e30).contains(found));
         Some(Self {
-            clicks: count()?,
-            conversions: count()?,
-            spend_micros: count()?,
+            clicks: reader.learned_amount()?,
+            conversions: reader.learned_amount()?,
+            spend_micros: reader.learned_amount()?,
         })
     }
 }

@@ -18,6 +18,7 @@ const DAY: usize = 24;
 /// An hour's CVR is drawn to the usual one by so many conversions: logarithms take no 0.
 const PRIOR_CONVERSIONS: f64 = 3.0;
 const LEAST: f64 = 1e-6;
+const MOST: f64 = 1e15;
 const CPC: usize = 0;
 const CVR: usize = 1;
 
@@ -123,7 +124,7 @@ impl Season {
             return;
         }
         self.is_told = true;
-        let cpc = open.spend_micros / open.clicks;
+        let cpc = (open.spend_micros / open.clicks).min(MOST);
         let usual = usual_cvr.clamp(LEAST, 1.0);
         let cvr =
             (open.conversions + PRIOR_CONVERSIONS) / (open.clicks + PRIOR_CONVERSIONS / usual);
@@ -180,7 +181,7 @@ impl Season {
                 let mut hours = Vec::with_capacity(count);
                 for _ in 0..count {
                     let hour = reader.i64()?;
-                    let mut rate = || reader.f64().filter(|found| (0.0..=1e15).contains(found));
+                    let mut rate = || reader.f64().filter(|found| (0.0..=MOST).contains(found));
                     hours.push((hour, [rate()? as f32, rate()? as f32]));
                 }
                 read.knows = Knows::Few(hours);
