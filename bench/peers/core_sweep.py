@@ -30,7 +30,7 @@ class Peer:
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
         self.sweep.ingest(rows.data)
-        if len(rows) < self.work.slots:
+        if len(rows) <= self.work.pool < self.work.slots:
             self._filling.append(rows)
 
     def decide(self, tick: int) -> NDArray[np.void]:

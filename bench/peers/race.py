@@ -61,9 +61,15 @@ class DisagreementError(Exception):
 
 
 def fill(peer: Peer, work: Work, before: int) -> None:
-    """Give a peer the samples of a window's steps, up to and without step `before`."""
-    for step in range(before - work.window, before):
-        peer.ingest(work.in_order(step))
+    """Fill a peer's windows with the newest steps before one, each ring at a place of its own.
+
+    Were all at the same, they would share few sets of the caches, and what the core does once a turn
+    of a ring would fall on one step in 64.
+    """
+    first = before - 2 * work.window
+    for step in range(first, before):
+        rows = work.in_order(step)
+        peer.ingest(rows[rows["slot"] % work.window <= step - first])
     peer.repeat(work.slots // work.pool)
 
 

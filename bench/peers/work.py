@@ -18,7 +18,7 @@ POOL = 4000
 UNIT_MICROS = 100
 """What a unit of spend is worth."""
 START_TICK = 1_000_000
-"""In milliseconds, as all ticks here."""
+"""In milliseconds, as all ticks here; steps before it fill windows."""
 
 # What a decision is, in all peers. `README.md` has the formulas.
 ANSWER = np.dtype(
