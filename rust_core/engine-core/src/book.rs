@@ -9,15 +9,21 @@ use crate::campaign::{Campaign, Series};
 use crate::definition::{Definition, MOST_SERIES};
 use crate::error::CoreError;
 use crate::frame::{Frame, Row};
-use crate::ledger::{MOST_SETTLED, Receipt};
+use crate::ledger::MOST_SETTLED;
 use crate::money::Micros;
 use crate::producers::Producers;
+use crate::receipts::{Keeper, Receipt, Rest, Rests};
 use crate::table::KeyTable;
 use crate::window::{Pushed, Windows, since};
+use engine_memory::prefetch;
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 /// The most calendars that a book keeps: more than there are time zones and years to plan for.
 pub const MOST_CALENDARS: usize = 4096;
+
+/// How many rows ahead the samples of a series are asked for, and half of how many its account is.
+const AHEAD: usize = 12;
 
 /// All campaigns of a partition.
 ///
@@ -35,6 +41,7 @@ pub struct Book {
     pub(crate) tick_ms: u32,
     pub(crate) interval_ms: u32,
     pub(crate) windows: Windows,
+    pub(crate) rests: Rests,
     /// By slot, as the windows are. A free slot's key is 0.
     pub(crate) series: Vec<Series>,
     pub(crate) free: Vec<usize>,
@@ -100,6 +107,7 @@ impl Book {
             tick_ms,
             interval_ms,
             windows: Windows::new(window)?,
+            rests: Rests::default(),
             series: Vec::new(),
             free: Vec::new(),
             slots: KeyTable::default(),
@@ -322,7 +330,9 @@ impl Book {
             slot
         } else {
             self.series.push(series);
-            self.windows.add()
+            let slot = self.windows.add();
+            self.rests.resize(&self.windows);
+            slot
         };
         self.slots.insert(key, slot);
         slot
@@ -336,7 +346,7 @@ impl Book {
         self.leave_account(index, 0);
         let campaign = self.campaigns.remove(index);
         for slot in campaign.slots() {
-            self.windows.clear(slot);
+            self.windows.clear(slot); // what it spent is with the account now
             if let Some(series) = self.series.get_mut(slot) {
                 self.slots.remove(series.key);
                 *series = Series::default();
@@ -363,64 +373,119 @@ impl Book {
         }
         let mut ingested = Ingested::default();
         let whole_since = self.producers.whole_since(frame.producer, frame.partition);
-        for row in frame.rows() {
-            self.count(&row, frame.unit_micros, whole_since, &mut ingested);
+        let slots = self.slots_of(&frame);
+        for &slot in slots.iter().take(2 * AHEAD) {
+            self.fetch_state(slot);
+        }
+        for &slot in slots.iter().take(AHEAD) {
+            self.fetch_samples(slot);
+        }
+        for (index, (row, &slot)) in frame.rows().zip(&slots).enumerate() {
+            if let Some(&later) = slots.get(index + 2 * AHEAD) {
+                self.fetch_state(later);
+            }
+            if let Some(&later) = slots.get(index + AHEAD) {
+                self.fetch_samples(later);
+            }
+            self.count(&row, slot, frame.unit_micros, whole_since, &mut ingested);
         }
         Ok(ingested)
+    }
+
+    /// Returns the slot of each row of a frame, one that does not exist where no campaign here has
+    /// the series. Each look-up misses the cache: they are asked for ahead too.
+    fn slots_of(&self, frame: &Frame<'_>) -> Vec<usize> {
+        let mut ahead = frame.rows().skip(AHEAD);
+        let slot = |row: Row| {
+            if let Some(later) = ahead.next() {
+                self.slots.fetch(later.series);
+            }
+            self.slots.get(row.series).unwrap_or(usize::MAX)
+        };
+        frame.rows().map(slot).collect()
+    }
+
+    /// Asks for the header of a series' window and for its account.
+    fn fetch_state(&self, slot: usize) {
+        self.windows.fetch_header(slot);
+        if let Some(series) = self.series.get(slot) {
+            let account = &series.account;
+            prefetch(from_ref(&account.settled), 0);
+            prefetch(from_ref(&account.milliconversions), 0);
+            prefetch(from_ref(&series.proof), 0);
+        }
+    }
+
+    /// Asks for what a report changes in the window of a series.
+    fn fetch_samples(&self, slot: usize) {
+        self.windows.fetch_samples(slot);
+        self.rests.fetch(&self.windows, slot);
     }
 
     fn count(
         &mut self,
         row: &Row,
+        slot: usize,
         unit_micros: u32,
         whole_since: Option<u64>,
         ingested: &mut Ingested,
     ) {
-        let slot = self.slots.get(row.series);
-        let Some((slot, series)) = slot.and_then(|slot| Some((slot, self.series.get_mut(slot)?)))
-        else {
+        let Some(series) = self.series.get_mut(slot) else {
             ingested.unknown += 1;
             return;
         };
-        let new = Receipt::of(row);
+        let new = row.receipt();
         let is_in_range = unit_micros == series.unit_micros
             && row.is_in_range(unit_micros)
             && series.account.has_room_for(new.spend_micros(unit_micros));
-        let pushed = if is_in_range {
-            self.windows.push(slot, row.sample).ok()
-        } else {
-            None
+        if !is_in_range {
+            ingested.refused += 1;
+            return;
+        }
+        let mut keeper = Keeper {
+            ring: self.rests.ring_mut(&self.windows, slot),
+            account: &mut series.account,
+            unit_micros,
+            rest: new.rest,
         };
-        let Some(pushed) = pushed else {
+        let Ok(pushed) = self.windows.push_with(slot, row.sample, &mut keeper) else {
             ingested.refused += 1;
             return;
         };
+        let overwritten = keeper.rest;
         series.is_heard = true;
         series.note_proof(row.sample.tick, whole_since);
-        let counts = (row.sample.clicks, row.sample.milliconversions);
+        let (mut before, mut is_kept) = (None, true);
         match pushed {
-            Pushed::Accepted => {
-                ingested.accepted += 1;
-                series.account.settle(new, None, unit_micros, true);
-                series.account.count(counts, (0, 0));
-                // First those that left: all that stay, and the new one, are within a window's reach
-                // of each other, which the order of ticks that wrap needs.
-                series.keep_receipts(self.windows.len(slot).saturating_sub(1));
-                series.receipts.add(new);
-            }
-            Pushed::Replaced { before } => {
+            Pushed::Accepted => ingested.accepted += 1,
+            Pushed::Replaced { before: sample } => {
                 ingested.replaced += 1;
-                let old = series.receipts.replace(new);
-                series.account.settle(new, old, unit_micros, true);
-                series
-                    .account
-                    .count(counts, (before.clicks, before.milliconversions));
+                let rest = overwritten;
+                before = Some(Receipt { sample, rest });
             }
             Pushed::Late => {
                 ingested.late += 1;
-                series.account.settle(new, None, unit_micros, false);
-                series.account.count(counts, (0, 0));
+                is_kept = false;
             }
+        }
+        series.account.settle(new, before, unit_micros, is_kept);
+        let old = before.unwrap_or_default().sample;
+        series.account.count(
+            (row.sample.clicks, row.sample.milliconversions),
+            (old.clicks, old.milliconversions),
+        );
+    }
+
+    /// Lets go of all that a series' window holds; what that spent stays settled.
+    pub(crate) fn empty(&mut self, slot: usize) {
+        if let Some(series) = self.series.get_mut(slot) {
+            let mut keeper = Keeper {
+                ring: self.rests.ring_mut(&self.windows, slot),
+                account: &mut series.account,
+                unit_micros: series.unit_micros,
+                rest: Rest::default(),
+            };
+            self.windows.clear_with(slot, &mut keeper);
         }
     }
 
@@ -505,13 +570,6 @@ impl Series {
         };
         if self.proof.is_none_or(|(newest, _)| since(tick, newest) > 0) {
             self.proof = Some((tick, began));
-        }
-    }
-
-    /// Lets go of the oldest receipts, those whose samples have left the window.
-    pub(crate) fn keep_receipts(&mut self, most: usize) {
-        while let Some(gone) = self.receipts.leave(most) {
-            self.account.pass(gone, self.unit_micros);
         }
     }
 }

@@ -79,15 +79,29 @@ macro_rules! writers {
 
 impl Writer {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(capacity),
-        }
+        let mut bytes = Vec::new();
+        engine_memory::reserve_huge(&mut bytes, capacity);
+        Self { bytes }
     }
 
     writers!(u8: u8, u16: u16, u32: u32, u64: u64, i16: i16, i64: i64, f64: f64);
 
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes many things of the same length, moved as a whole.
+    pub(crate) fn all<T, const N: usize>(&mut self, things: &[T], bytes: impl Fn(&T) -> [u8; N]) {
+        let from = self.bytes.len();
+        self.bytes.resize(from + N * things.len(), 0);
+        let (places, _) = self
+            .bytes
+            .get_mut(from..)
+            .unwrap_or_default()
+            .as_chunks_mut();
+        for (place, thing) in places.iter_mut().zip(things) {
+            *place = bytes(thing);
+        }
     }
 
     /// Writes a length that a `u32` is known to hold.

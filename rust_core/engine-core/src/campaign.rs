@@ -2,7 +2,7 @@
 
 use crate::definition::Definition;
 use crate::guard::Trail;
-use crate::ledger::{APPLY_DELAY_MS, Account, Evidence, Receipts};
+use crate::ledger::{APPLY_DELAY_MS, Account, Evidence};
 use crate::money::Micros;
 use crate::outlook::condition::Condition;
 use crate::outlook::foresight::Foresight;
@@ -22,7 +22,6 @@ pub(crate) struct Series {
     pub(crate) campaign: u64,
     pub(crate) unit_micros: u32,
     pub(crate) account: Account,
-    pub(crate) receipts: Receipts,
     /// Whether a row came since the round before.
     pub(crate) is_heard: bool,
     /// The newest tick reported since the round before by a producer that is whole, and the frames

@@ -6,6 +6,7 @@
 
 use crate::bytes::Reader;
 use crate::error::CoreError;
+use crate::receipts::{Receipt, Rest};
 use crate::window::Sample;
 
 /// The first four bytes of every frame.
@@ -139,6 +140,14 @@ impl Row {
                 spend_units: reader.u32()?,
             },
         })
+    }
+
+    /// Returns the receipt for it.
+    pub(crate) fn receipt(&self) -> Receipt {
+        Receipt {
+            sample: self.sample,
+            rest: Rest::new(self.impressions, self.spend_rest_micros),
+        }
     }
 
     /// Returns whether every field is in range for a series that counts in `unit_micros`.

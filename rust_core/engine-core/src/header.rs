@@ -165,7 +165,16 @@ impl Header {
             self.add(new);
             return;
         }
-        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = &mut self.words;
+        let [
+            wtt,
+            wt,
+            ct,
+            st,
+            spend_spread,
+            conversions_spread,
+            sixth,
+            last,
+        ] = &mut self.words;
         for (word, new, out) in [
             (wtt, young.wtt, old.wtt),
             (wt, young.w.wrapping_mul(young.t), old.w.wrapping_mul(old.t)),
@@ -195,7 +204,16 @@ impl Header {
         let to = Self::near(newest);
         let step = since(to.reference(), self.reference());
         let age = u64::from(newest.wrapping_sub(oldest)) + (1 << (REFERENCE_SHIFT - 1));
-        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = self.words;
+        let [
+            wtt,
+            wt,
+            ct,
+            st,
+            spend_spread,
+            conversions_spread,
+            sixth,
+            last,
+        ] = self.words;
         let clicks = sixth >> CLICKS_AT & ((1 << 29) - 1);
         let is_tame = age
             .checked_mul(age)
@@ -242,7 +260,11 @@ impl Header {
             part.c.wrapping_mul(part.t),
             part.s.wrapping_mul(part.t),
             if has_spread { part.spend_spread } else { 0 },
-            if has_spread { part.conversions_spread } else { 0 },
+            if has_spread {
+                part.conversions_spread
+            } else {
+                0
+            },
             part.counts(),
             u64::from(is_wild).wrapping_add(part.s << SPEND_AT),
         ]
@@ -251,7 +273,16 @@ impl Header {
     /// Returns the sums as the words have them: exact while no sample is wild.
     #[inline]
     pub(crate) const fn short_sums(&self) -> ShortSums {
-        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = self.words;
+        let [
+            wtt,
+            wt,
+            ct,
+            st,
+            spend_spread,
+            conversions_spread,
+            sixth,
+            last,
+        ] = self.words;
         ShortSums {
             clicks: signed(sixth >> CLICKS_AT & ((1 << 29) - 1)),
             clicks_time: signed(wt),
@@ -356,9 +387,7 @@ impl Part {
             | other.spend_spread
             | other.conversions_spread;
         let is_loose = |part: &Self| (part.w == 0) & (part.c | part.s > 0);
-        (most < SUM_BOUND)
-            & (one.beyond | other.beyond == 0)
-            & !(is_loose(one) | is_loose(other))
+        (most < SUM_BOUND) & (one.beyond | other.beyond == 0) & !(is_loose(one) | is_loose(other))
     }
 }
 

@@ -14,16 +14,16 @@
 //! has kept to the lower one. Silence is no evidence, and neither is a report that overtook others.
 //!
 //! Settled spend is exact: a report's spend is `spend_units × unit + spend_rest_micros`. A window's
-//! 16-byte sample has no room for the rest, so the ledger keeps a receipt of its own for each sample
-//! in the window. A restated report replaces its receipt and settles the difference; a report older
-//! than the window has no receipt to replace, so its spend is added.
+//! 16-byte sample has no room for the rest, so the ledger keeps a rest beside each sample in the
+//! window: the two are its receipt. A restated report replaces its receipt and settles the difference;
+//! a report older than the window has no receipt to replace, so its spend is added.
 
 use crate::bytes::{Reader, Writer};
-use crate::frame::Row;
 use crate::money::Micros;
 use crate::verdict::Outlook;
 use crate::window::since;
-use std::collections::VecDeque;
+
+pub use crate::receipts::{Receipt, Rest};
 
 /// Settled spend never passes this: a row that would take it further is refused.
 pub const MOST_SETTLED: i64 = 1 << 60;
@@ -34,121 +34,6 @@ pub const APPLY_DELAY_MS: i64 = 10_000;
 pub const TAKE_OVER_MS: i64 = 60_000;
 /// The most caps held at a time: while there are as many, the cap is not lowered.
 pub const MOST_HELD: usize = 8;
-
-/// What a report said that its window does not keep.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// The sample's tick.
-    pub tick: u32,
-    /// Times shown.
-    pub impressions: u32,
-    /// Spend in whole units.
-    pub spend_units: u32,
-    /// Spend below one unit.
-    pub spend_rest_micros: u16,
-}
-
-impl Receipt {
-    /// Returns the receipt for a row.
-    #[must_use]
-    pub fn of(row: &Row) -> Self {
-        Self {
-            tick: row.sample.tick,
-            impressions: row.impressions,
-            spend_units: row.sample.spend_units,
-            spend_rest_micros: row.spend_rest_micros,
-        }
-    }
-
-    /// Returns the exact spend: below 2^31 units of at most a million micros, so it cannot overflow.
-    #[must_use]
-    pub fn spend_micros(&self, unit_micros: u32) -> i64 {
-        i64::from(self.spend_units) * i64::from(unit_micros) + i64::from(self.spend_rest_micros)
-    }
-}
-
-/// The receipts of the samples in one window, ascending by tick.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Receipts {
-    receipts: VecDeque<Receipt>,
-}
-
-impl Receipts {
-    /// Returns how many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.receipts.len()
-    }
-
-    /// Returns whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.receipts.is_empty()
-    }
-
-    /// Iterates them, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Receipt> {
-        self.receipts.iter()
-    }
-
-    /// Returns the index of the first receipt whose tick is not before `tick`.
-    fn index(&self, tick: u32) -> usize {
-        self.receipts
-            .partition_point(|receipt| since(receipt.tick, tick) < 0)
-    }
-
-    /// Puts a receipt in the place of the one of the same tick; returns that.
-    pub fn replace(&mut self, receipt: Receipt) -> Option<Receipt> {
-        let index = self.index(receipt.tick);
-        let found = self
-            .receipts
-            .get_mut(index)
-            .filter(|found| found.tick == receipt.tick)?;
-        Some(std::mem::replace(found, receipt))
-    }
-
-    /// Adds a receipt for a tick that has none.
-    pub fn add(&mut self, receipt: Receipt) {
-        self.receipts.insert(self.index(receipt.tick), receipt);
-    }
-
-    /// Takes out the oldest receipt where there are more than `most`.
-    pub fn leave(&mut self, most: usize) -> Option<Receipt> {
-        if self.receipts.len() > most {
-            self.receipts.pop_front()
-        } else {
-            None
-        }
-    }
-
-    pub(crate) fn write(&self, out: &mut Writer) {
-        out.count(self.len());
-        for receipt in self.iter() {
-            out.u32(receipt.tick);
-            out.u32(receipt.impressions);
-            out.u32(receipt.spend_units);
-            out.u16(receipt.spend_rest_micros);
-        }
-    }
-
-    pub(crate) fn read(reader: &mut Reader<'_>, capacity: usize) -> Option<Self> {
-        let count = reader.u32()? as usize;
-        if count > capacity {
-            return None;
-        }
-        let mut receipts: VecDeque<Receipt> = VecDeque::with_capacity(count);
-        for _ in 0..count {
-            let receipt = Receipt {
-                tick: reader.u32()?,
-                impressions: reader.u32()?,
-                spend_units: reader.u32()?,
-                spend_rest_micros: reader.u16()?,
-            };
-            receipts.push_back(receipt);
-        }
-        Some(Self { receipts })
-    }
-}
 
 /// A cap that a lower one has superseded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,13 +145,20 @@ impl Account {
             .settled
             .saturating_add(spend)
             .left_after(Micros(old.spend_micros(unit_micros)));
-        if self.day_tick.is_some_and(|day| since(new.tick, day) <= 0) {
+        if self
+            .day_tick
+            .is_some_and(|day| since(new.sample.tick, day) <= 0)
+        {
             self.day_opened = self
                 .day_opened
                 .saturating_add(spend)
                 .left_after(Micros(old.spend_micros(unit_micros)));
         }
-        self.impressions = replaced(self.impressions, new.impressions, old.impressions);
+        self.impressions = replaced(
+            self.impressions,
+            new.rest.impressions(),
+            old.rest.impressions(),
+        );
         if !is_kept {
             self.pass(new, unit_micros);
         }
@@ -277,7 +169,7 @@ impl Account {
         self.passed = self
             .passed
             .saturating_add(Micros(receipt.spend_micros(unit_micros)));
-        self.passed_impressions = replaced(self.passed_impressions, receipt.impressions, 0);
+        self.passed_impressions = replaced(self.passed_impressions, receipt.rest.impressions(), 0);
     }
 
     /// Counts clicks and conversions, in the place of those of the sample replaced.
@@ -361,13 +253,13 @@ impl Account {
 
     /// Returns settled spend and impressions recounted from the receipts.
     #[must_use]
-    pub fn recount(&self, receipts: &Receipts, unit_micros: u32) -> (i64, u64) {
-        receipts.iter().fold(
+    pub fn recount(&self, receipts: impl Iterator<Item = Receipt>, unit_micros: u32) -> (i64, u64) {
+        receipts.fold(
             (self.passed.0, self.passed_impressions),
             |(spend, shown), receipt| {
                 (
                     spend.saturating_add(receipt.spend_micros(unit_micros)),
-                    shown.saturating_add(u64::from(receipt.impressions)),
+                    shown.saturating_add(u64::from(receipt.rest.impressions())),
                 )
             },
         )

@@ -34,6 +34,7 @@ mod price;
 pub mod producers;
 mod push;
 pub mod real;
+mod receipts;
 pub mod regression;
 mod response;
 pub mod round;

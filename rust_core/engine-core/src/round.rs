@@ -19,7 +19,7 @@ use crate::price::{Money, View};
 use crate::shadow::solve;
 use crate::verdict::{Action, Binding, Outlook, Verdict};
 use crate::watch::Seen;
-use crate::window::since;
+use crate::window::{REACH, since};
 use crate::worth::Rates;
 use std::ops::Range;
 
@@ -256,17 +256,17 @@ impl Book {
         let mut is_changed: Vec<bool> = Vec::with_capacity(campaign.series.len());
         let future = FUTURE_MS / self.tick_ms;
         for slot in campaign.slots() {
-            let mut is_emptied = self.windows.expire(slot, now.tick);
             let newest = self.windows.newest_tick(slot);
-            if newest.is_some_and(|newest| i64::from(since(newest, now.tick)) > i64::from(future)) {
-                self.windows.clear(slot);
-                is_emptied = true;
+            let is_emptied = newest.is_some_and(|newest| {
+                let ahead = since(newest, now.tick);
+                ahead.unsigned_abs() >= REACH || i64::from(ahead) > i64::from(future)
+            });
+            if is_emptied {
+                self.empty(slot);
             }
-            let held = self.windows.len(slot);
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
-            series.keep_receipts(held);
             is_changed.push(series.is_heard || is_emptied);
             is_heard |= std::mem::take(&mut series.is_heard);
             let settled = series.account.settled;

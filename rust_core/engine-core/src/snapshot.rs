@@ -13,11 +13,12 @@ use crate::campaign::{Campaign, Rhythm, Series, Told};
 use crate::definition::{CAMPAIGN_BYTES, Definition, SERIES_BYTES, SERIES_COUNT_AT};
 use crate::error::CoreError;
 use crate::guard::Trail;
-use crate::ledger::{Account, Receipts};
+use crate::ledger::Account;
 use crate::money::Micros;
 use crate::outlook::foresight::Foresight;
 use crate::pacing::Pacing;
 use crate::producers::Producers;
+use crate::receipts::Rest;
 use crate::shadow::{Holds, Solved};
 use crate::traffic::Traffic;
 use crate::watch::Watch;
@@ -25,7 +26,7 @@ use crate::window::Sample;
 use crate::worth::Delays;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"CEBOOK\0\0");
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 const HEADER_BYTES: usize = 20;
 const LENGTH_AT: std::ops::Range<usize> = 12..20;
 const CHECKSUM_BYTES: usize = 8;
@@ -59,7 +60,7 @@ impl Book {
         let samples: usize = (0..self.series.len())
             .map(|slot| self.windows.len(slot))
             .sum();
-        4096 + 512 * (self.campaigns.len() + self.slots.len()) + 30 * samples
+        4096 + 512 * (self.campaigns.len() + self.slots.len()) + 22 * samples
     }
 
     /// Returns the book that a snapshot was taken of.
@@ -100,7 +101,7 @@ impl Book {
         if reader.remaining() > 0 {
             return Err(refuse("bytes after the state", 0, left(&reader)));
         }
-        book.verify()?;
+        book.verify_ledger()?; // the headers are recounts already
         Ok(book)
     }
 
@@ -109,6 +110,14 @@ impl Book {
     /// # Errors
     /// `CoreError::HeaderDiffers` or `CoreError::CountDiffers` for the first difference.
     pub fn verify(&self) -> Result<(), CoreError> {
+        let slots = self.campaigns.iter().flat_map(Campaign::slots);
+        slots
+            .into_iter()
+            .try_for_each(|slot| self.windows.verify(slot))?;
+        self.verify_ledger()
+    }
+
+    fn verify_ledger(&self) -> Result<(), CoreError> {
         let differ = |what, key, wanted: i128, found: i128| {
             if wanted == found {
                 return Ok(());
@@ -125,7 +134,6 @@ impl Book {
             let definition = &campaign.definition;
             for slot in campaign.slots() {
                 counted += 1;
-                self.windows.verify(slot)?;
                 let Some(series) = self.series.get(slot) else {
                     continue;
                 };
@@ -144,25 +152,8 @@ impl Book {
                     definition.unit_micros.into(),
                     series.unit_micros.into(),
                 )?;
-                let samples = self.windows.samples(slot);
-                let receipts = series.receipts.iter();
-                differ(
-                    "receipts",
-                    key,
-                    self.windows.len(slot) as i128,
-                    series.receipts.len() as i128,
-                )?;
-                for (sample, receipt) in samples.zip(receipts) {
-                    differ("tick", key, sample.tick.into(), receipt.tick.into())?;
-                    differ(
-                        "spend_units",
-                        key,
-                        sample.spend_units.into(),
-                        receipt.spend_units.into(),
-                    )?;
-                }
-                let (settled, impressions) =
-                    series.account.recount(&series.receipts, series.unit_micros);
+                let receipts = self.rests.receipts(&self.windows, slot);
+                let (settled, impressions) = series.account.recount(receipts, series.unit_micros);
                 differ(
                     "settled_micros",
                     key,
@@ -306,13 +297,15 @@ impl Book {
         if let Some(foresight) = &series.foresight {
             foresight.write(out);
         }
-        series.receipts.write(out);
         out.count(header.head());
         out.u32(header.reference());
         out.count(self.windows.len(slot));
-        for sample in self.windows.samples(slot) {
-            out.put(&sample.to_bytes());
-        }
+        let (older, newer) = self.windows.slices(slot);
+        out.all(older, |sample| sample.to_bytes());
+        out.all(newer, |sample| sample.to_bytes());
+        let (older, newer) = self.rests.slices(&self.windows, slot);
+        out.all(older, |rest| rest.to_bytes());
+        out.all(newer, |rest| rest.to_bytes());
     }
 
     fn read_series(
@@ -347,20 +340,22 @@ impl Book {
                 0 => None,
                 _ => Some(Box::new(Foresight::read(reader, key)?)),
             },
-            receipts: Receipts::read(reader, self.windows.capacity())?,
         };
         let (head, reference, count) = (
             reader.u32()? as usize,
             reader.u32()?,
             reader.u32()? as usize,
         );
-        let samples = reader.take(count.checked_mul(16)?)?;
-        let samples = samples
-            .chunks_exact(16)
-            .filter_map(|chunk| Some(Sample::from_bytes(chunk.try_into().ok()?)));
-        let samples: Vec<Sample> = samples.collect();
+        let (samples, _) = reader.take(count.checked_mul(16)?)?.as_chunks();
+        let (rests, _) = reader.take(count.checked_mul(6)?)?.as_chunks();
+        let samples: Vec<Sample> = samples
+            .iter()
+            .map(|&bytes| Sample::from_bytes(bytes))
+            .collect();
+        let rests = rests.iter().map(|&bytes| Rest::from_bytes(bytes));
         let slot = self.add_series(series);
         let restored = self.windows.restore_slot(slot, &samples, head, reference);
+        self.rests.restore_slot(&self.windows, slot, rests);
         Some(restored.map(|()| slot))
     }
 }
@@ -442,19 +437,31 @@ impl Campaign {
     }
 }
 
-/// Returns a 64-bit checksum: FNV-1a over words of eight bytes, folded once more so that the upper
-/// bits reach the lower. It finds damage; it is no signature.
+/// Returns a 64-bit checksum: FNV-1a over words of eight bytes in four lanes, word by word in turn (one
+/// lane would wait for its own multiplication), which are then summed up the same way; each step is
+/// folded so that the upper bits reach the lower. It finds damage; it is no signature.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {
-    let start = 0xCBF2_9CE4_8422_2325 ^ bytes.len() as u64;
     let step = |sum: u64, word: u64| {
         let mixed = (sum ^ word).wrapping_mul(0x0000_0100_0000_01B3);
         mixed ^ mixed >> 29
     };
-    bytes.chunks(8).fold(start, |sum, chunk| {
-        let mut word = [0; 8];
-        for (to, from) in word.iter_mut().zip(chunk) {
-            *to = *from;
+    let start = 0xCBF2_9CE4_8422_2325 ^ bytes.len() as u64;
+    let mut lanes = [start, !start, start.rotate_left(32), !start.rotate_left(32)];
+    let (fours, rest) = bytes.as_chunks::<32>();
+    for four in fours {
+        let (words, _) = four.as_chunks::<8>();
+        for (lane, &word) in lanes.iter_mut().zip(words) {
+            *lane = step(*lane, u64::from_le_bytes(word));
         }
-        step(sum, u64::from_le_bytes(word))
-    })
+    }
+    let (words, rest) = rest.as_chunks::<8>();
+    let mut last = [0; 8];
+    for (to, from) in last.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    let ends = words
+        .iter()
+        .chain([&last])
+        .map(|&word| u64::from_le_bytes(word));
+    lanes.into_iter().chain(ends).fold(start, step)
 }

@@ -18,12 +18,24 @@ impl KeyTable {
         self.len
     }
 
-    /// Returns the place of a key, or the empty one where it would be.
-    fn place(&self, key: u64) -> usize {
+    /// Asks for the places where a key that is looked up soon would be.
+    pub(crate) fn fetch(&self, key: u64) {
+        engine_memory::prefetch(&self.places, self.first(key));
+    }
+
+    /// Returns the first place where a key may be.
+    fn first(&self, key: u64) -> usize {
         let mask = self.places.len().wrapping_sub(1);
         let spread = key.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         #[allow(clippy::cast_possible_truncation)] // the mask keeps less still
-        let mut at = (spread >> 32) as usize & mask;
+        let first = (spread >> 32) as usize & mask;
+        first
+    }
+
+    /// Returns the place of a key, or the empty one where it would be.
+    fn place(&self, key: u64) -> usize {
+        let mask = self.places.len().wrapping_sub(1);
+        let mut at = self.first(key);
         while self
             .places
             .get(at)

@@ -112,6 +112,11 @@ impl Windows {
 
     /// Adds an empty window and returns its slot: the first is 0, the next 1, and so on.
     pub fn add(&mut self) -> usize {
+        if self.headers.len() == self.headers.capacity() {
+            let more = self.headers.len().max(64); // doubled, in huge pages once that pays
+            reserve_huge(&mut self.headers, more);
+            reserve_huge(&mut self.rings, more * self.capacity);
+        }
         self.headers.push(Header::default());
         self.rings
             .resize(self.headers.len() * self.capacity, Sample::default());
@@ -328,13 +333,15 @@ impl Windows {
         let Some((header, ring)) = self.at_mut(slot) else {
             return Err(CoreError::UnknownSlot { slots, found: slot });
         };
-        let is_full = samples.len() == ring.len();
-        ring.fill(Sample::default());
-        for (place, &sample) in ring.iter_mut().zip(samples) {
-            *place = sample;
-        }
-        if is_full {
-            ring.rotate_right(head);
+        let (count, is_full) = (samples.len(), samples.len() == ring.len());
+        // Of a full ring the oldest is at the head; else it is at the beginning, and nothing follows.
+        let (newer, older) = ring.split_at_mut(if is_full { head } else { 0 });
+        let (first, rest) = samples.split_at(older.len().min(count));
+        older.fill(Sample::default());
+        for (places, samples) in [(older, first), (newer, rest)] {
+            for (place, &sample) in places.iter_mut().zip(samples) {
+                *place = sample;
+            }
         }
         *header = Header::near(reference);
         header.place(head, is_full);

@@ -89,13 +89,7 @@ impl Sweep {
         })
     }
 
-    fn decide(
-        &self,
-        py: Python<'_>,
-        at_ms: i64,
-        horizon_ms: u32,
-        mut out: Output,
-    ) -> PyResult<()> {
+    fn decide(&self, py: Python<'_>, at_ms: i64, horizon_ms: u32, mut out: Output) -> PyResult<()> {
         self.with(py, |sweep| sweep.decide(at_ms, horizon_ms, out.bytes()))
             .map_err(refused)
     }
@@ -109,7 +103,9 @@ impl Sweep {
         horizon_ms: u32,
     ) -> PyResult<WindowForecast> {
         let forecast = self
-            .with(py, |sweep| sweep.forecast(campaign, platform, at_ms, horizon_ms))
+            .with(py, |sweep| {
+                sweep.forecast(campaign, platform, at_ms, horizon_ms)
+            })
             .map_err(refused)?;
         Ok(WindowForecast::new(&forecast, self.layout.tick_ms))
     }

@@ -123,8 +123,7 @@ impl Block {
                     let (cpc, cvr) = (lines.cpc[lane], lines.cvr[lane]);
                     let confidence = lines.confidence[lane];
                     let score = confidence * (cvr * values[lane] - cpc);
-                    let is_better =
-                        moments.clicks[lane] > 0.0 && score > self.score[lane];
+                    let is_better = moments.clicks[lane] > 0.0 && score > self.score[lane];
                     let keep = |place: &mut f64, found: f64| {
                         *place = if is_better { found } else { *place };
                     };
@@ -157,7 +156,10 @@ impl Moments {
     /// 2^64 whatever m is, and near the middle the results are short. Returns whether they are right:
     /// of samples that 64 bits cannot speak for they are not.
     #[inline(always)]
-    #[allow(clippy::cast_precision_loss, reason = "rounding once, here, is the purpose")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "rounding once, here, is the purpose"
+    )]
     fn read_header(&mut self, lane: usize, header: &Header, due: &Due) -> bool {
         let sums = header.short_sums();
         let w = sums.clicks;
@@ -179,11 +181,13 @@ impl Moments {
         }
         let (total, time) = (sums.spend, sums.spend_time);
         let time = time.wrapping_sub(m.wrapping_mul(total));
-        self.spend.put(lane, total as f64, time as f64, sums.spend_spread as f64);
+        self.spend
+            .put(lane, total as f64, time as f64, sums.spend_spread as f64);
         let (total, time) = (sums.milliconversions, sums.milliconversions_time);
         let time = time.wrapping_sub(m.wrapping_mul(total));
         let spread = sums.milliconversions_spread as f64;
-        self.milliconversions.put(lane, total as f64, time as f64, spread);
+        self.milliconversions
+            .put(lane, total as f64, time as f64, spread);
         let squares = clicks_time2 | sums.spend_spread | sums.milliconversions_spread;
         header.wild() == 0 && squares >= 0
     }
@@ -192,7 +196,11 @@ impl Moments {
     #[cold]
     fn read_sums(&mut self, lane: usize, sums: &Sums, due: &Due) {
         let w = sums.clicks;
-        let m = if w > 0 { (sums.clicks_time + w / 2).div_euclid(w) } else { 0 };
+        let m = if w > 0 {
+            (sums.clicks_time + w / 2).div_euclid(w)
+        } else {
+            0
+        };
         let clicks_time = sums.clicks_time - m * w;
         let clicks_time2 = sums.clicks_time2 - m * (sums.clicks_time + clicks_time);
         let now = i128::from(since(due.tick, sums.reference)) - m;
@@ -211,7 +219,12 @@ impl Moments {
             (&mut self.spend, &sums.spend),
             (&mut self.milliconversions, &sums.milliconversions),
         ] {
-            place.put(lane, nearest(y.total), nearest(y.time - m * y.total), nearest(y.spread));
+            place.put(
+                lane,
+                nearest(y.total),
+                nearest(y.time - m * y.total),
+                nearest(y.spread),
+            );
         }
     }
 
@@ -307,7 +320,11 @@ impl Fixed {
         let all = level + squares * self.w_inverse * self.usual;
         // Nothing at all agrees with itself.
         let is_told = all > 0.0;
-        (value, if is_told { level } else { 1.0 }, if is_told { all } else { 1.0 })
+        (
+            value,
+            if is_told { level } else { 1.0 },
+            if is_told { all } else { 1.0 },
+        )
     }
 }
 

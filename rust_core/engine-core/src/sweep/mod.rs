@@ -112,9 +112,7 @@ impl Sweep {
             windows: Windows::with_slots(layout.window, slots)?,
             plans: Plans::new(layout.campaigns, f64::from(layout.unit_micros)),
             // Without the threads asked for one does all: slower, and no less right.
-            pool: (layout.threads > 1)
-                .then(|| pool.build().ok())
-                .flatten(),
+            pool: (layout.threads > 1).then(|| pool.build().ok()).flatten(),
             expired_at: None,
             layout,
         })
@@ -198,12 +196,7 @@ impl Sweep {
     /// # Errors
     /// `CoreError::Rows` unless `out` has room for exactly one row a campaign; `CoreError::OutOfRange`
     /// unless the time is 0 to 2^53 and the horizon at most a day.
-    pub fn decide(
-        &mut self,
-        at_ms: i64,
-        horizon_ms: u32,
-        out: &mut [u8],
-    ) -> Result<(), CoreError> {
+    pub fn decide(&mut self, at_ms: i64, horizon_ms: u32, out: &mut [u8]) -> Result<(), CoreError> {
         let wanted = self.layout.campaigns * DECISION_BYTES;
         if out.len() != wanted {
             return Err(CoreError::Rows {
@@ -217,9 +210,7 @@ impl Sweep {
         let campaigns = self.layout.campaigns;
         let threads = self.threads_for(campaigns);
         let (rows, _) = out.as_chunks_mut::<DECISION_BYTES>();
-        let share = campaigns
-            .div_ceil(threads)
-            .next_multiple_of(lanes::LANES);
+        let share = campaigns.div_ceil(threads).next_multiple_of(lanes::LANES);
         let work = |first: usize, rows| {
             widest(Stretch {
                 sweep: self,
@@ -281,7 +272,10 @@ impl Sweep {
     }
 
     fn threads_for(&self, campaigns: usize) -> usize {
-        let most = self.pool.as_ref().map_or(1, ThreadPool::current_num_threads);
+        let most = self
+            .pool
+            .as_ref()
+            .map_or(1, ThreadPool::current_num_threads);
         most.min(campaigns / WORTH_A_THREAD).max(1)
     }
 
@@ -341,7 +335,10 @@ fn read(row: &[u8; ROW_BYTES]) -> (usize, Sample) {
     let ([slot, ..], [_, sample]) = (row.as_chunks::<8>().0, row.as_chunks::<16>().0) else {
         return (usize::MAX, Sample::default());
     };
-    (u64::from_le_bytes(*slot) as usize, Sample::from_bytes(*sample))
+    (
+        u64::from_le_bytes(*slot) as usize,
+        Sample::from_bytes(*sample),
+    )
 }
 
 /// A stretch of campaigns to be decided.

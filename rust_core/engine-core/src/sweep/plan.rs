@@ -53,7 +53,10 @@ impl Plans {
         48 * self.value.len()
     }
 
-    #[allow(clippy::cast_precision_loss, reason = "amounts and times are at most 2^53")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "amounts and times are at most 2^53"
+    )]
     pub(super) fn set(
         &mut self,
         first: usize,
@@ -127,7 +130,10 @@ impl Plans {
         rows: &mut [[u8; DECISION_BYTES]],
     ) {
         let mut spent = [0.0; LANES];
-        for (place, &found) in spent.iter_mut().zip(self.spent.get(first..).unwrap_or_default()) {
+        for (place, &found) in spent
+            .iter_mut()
+            .zip(self.spent.get(first..).unwrap_or_default())
+        {
             *place = found as f64;
         }
         let (value, max_bid) = (self.values(first), lane(&self.max_bid, first));
@@ -170,7 +176,11 @@ impl Plans {
             #[allow(clippy::indexing_slicing, reason = "a lane is below LANES")]
             {
                 let is_known = block.platform[lane] >= 0.0;
-                let score = if is_known { block.score[lane] } else { f64::NAN };
+                let score = if is_known {
+                    block.score[lane]
+                } else {
+                    f64::NAN
+                };
                 *row = row_of(
                     bid[lane] as i64,
                     [
