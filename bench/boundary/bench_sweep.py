@@ -28,7 +28,7 @@ KINDS: dict[str, Callable[[NDArray[np.void]], object]] = {
 @pytest.fixture
 def peer() -> Peer:
     peer = Peer(WORK, WORK.terms())
-    fill(peer, WORK, WORK.window)
+    fill(peer, WORK, WORK.begins)
     return peer
 
 
@@ -36,7 +36,7 @@ def peer() -> Peer:
 @pytest.mark.parametrize("rows_a_call", [1, 16, 256, 4096])
 def bench_ingest(benchmark: BenchmarkFixture, peer: Peer, rows_a_call: int, kind: str) -> None:
     ingest = peer.sweep.ingest
-    steps = iter(range(WORK.window, 10_000))
+    steps = iter(range(WORK.begins, 10_000))
 
     def frames() -> tuple[tuple[list[object]], dict[str, object]]:
         rows = np.concatenate([WORK.shuffled(next(steps)) for _ in range(2)])[:ROWS_A_ROUND]
@@ -53,4 +53,4 @@ def bench_ingest(benchmark: BenchmarkFixture, peer: Peer, rows_a_call: int, kind
 
 
 def bench_decide(benchmark: BenchmarkFixture, peer: Peer) -> None:
-    benchmark(peer.decide, WORK.tick(WORK.window))
+    benchmark(peer.decide, WORK.tick(WORK.begins))

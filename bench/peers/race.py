@@ -108,8 +108,8 @@ def agree(entrant: Entrant, core: Entrant, campaigns: int = 100, steps: int = 70
     with ExitStack() as stack:
         peers = [_made(one, work, stack) for one in (entrant, core)]
         for peer in peers:
-            fill(peer, work, work.window)
-        for step in range(work.window, work.window + steps):
+            fill(peer, work, work.begins)
+        for step in range(work.begins, work.begins + steps):
             rows = work.shuffled(step)
             for peer in peers:
                 peer.ingest(rows)
@@ -124,7 +124,7 @@ def race(entrants: Sequence[Entrant], core: Entrant, campaigns: int) -> Iterator
     if (short := _short(core, work)) is not None:
         yield short
         return
-    step = work.window
+    step = work.begins
     with ExitStack() as outer:
         own = _made(core, work, outer)
         fill(own, work, step)

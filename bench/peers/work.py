@@ -18,7 +18,7 @@ POOL = 4000
 UNIT_MICROS = 100
 """What a unit of spend is worth."""
 START_TICK = 1_000_000
-"""In milliseconds, as all ticks here; steps before it fill windows."""
+"""In milliseconds, as all ticks here."""
 
 # What a decision is, in all peers. `README.md` has the formulas.
 ANSWER = np.dtype(
@@ -76,6 +76,11 @@ class Work(msgspec.Struct, frozen=True):
         """Return how many of them differ."""
         return min(self.slots, POOL)
 
+    @property
+    def begins(self) -> int:
+        """Return the first step after those that fill the windows."""
+        return 2 * self.window
+
     def tick(self, step: int) -> int:
         """Return the time of a step."""
         return START_TICK + step * self.step_ms
@@ -84,7 +89,7 @@ class Work(msgspec.Struct, frozen=True):
         """Return what the campaigns want."""
         rng = np.random.default_rng([self.seed, 1])
         starts_ms = START_TICK - rng.integers(0, 200_000, self.campaigns)
-        lasts_ms = rng.integers(600_000, 1_200_000, self.campaigns)
+        lasts_ms = rng.integers(800_000, 1_600_000, self.campaigns)
 
         def micros(low: float, high: float) -> NDArray[np.float64]:
             return np.floor(rng.uniform(low, high, self.campaigns))
@@ -92,7 +97,7 @@ class Work(msgspec.Struct, frozen=True):
         return Terms(
             value_micros=micros(10e6, 40e6),
             most_micros=micros(0.3e6, 2e6),
-            budget_micros=micros(20e9, 60e9),
+            budget_micros=micros(30e9, 90e9),
             starts_ms=starts_ms.astype(float),
             ends_ms=(starts_ms + lasts_ms).astype(float),
         )

@@ -46,8 +46,8 @@ def test_a_bid_that_is_a_thousandth_off_is_found_out() -> None:
 def test_the_answers_that_are_compared_bid_or_not_and_hold_back_or_not() -> None:
     work = Work(campaigns=100)
     core = core_sweep.Peer(work, work.terms())
-    fill(core, work, 110)
-    answers = core.decide(work.tick(109))
+    fill(core, work, 200)
+    answers = core.decide(work.tick(199))
     for share in (
         np.mean(answers["bid_micros"] > 0),
         np.mean(answers["pacing"] < 1),
@@ -60,8 +60,8 @@ def test_windows_filled_by_repeating_the_pool_are_those_filled_one_by_one() -> N
     work = Work(campaigns=3 * POOL // 4)
     peers = [make(work, work.terms()) for make in (core_sweep.Peer, numpy_sums.Peer)]
     for peer in peers:
-        fill(peer, work, work.window)
-    wanted, found = (peer.decide(work.tick(work.window - 1)) for peer in peers)
+        fill(peer, work, work.begins)
+    wanted, found = (peer.decide(work.tick(work.begins - 1)) for peer in peers)
     compare("numpy, sums", found, wanted)
 
 
