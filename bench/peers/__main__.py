@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.check:
             return 0
         for campaigns in asked.campaigns:
-            for found in race([entrants.core(2), *peers], core, campaigns):
+            for found in race(peers, core, campaigns):
                 _tell(found, as_json=asked.json)
     except DisagreementError as error:
         _say(str(error))

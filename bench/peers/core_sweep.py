@@ -10,14 +10,13 @@ from engine.core.sweep import SWEEP_DECISION_ROW, SWEEP_PLAN_ROW, Sweep
 class Peer:
     """A sweep, and the one array that it writes to."""
 
-    def __init__(self, work: Work, terms: Terms, *, threads: int = 1) -> None:
+    def __init__(self, work: Work, terms: Terms) -> None:
         self.work = work
         self.sweep = Sweep(
             work.campaigns,
             platforms=work.platforms,
             window=work.window,
             unit_micros=UNIT_MICROS,
-            threads=threads,
         )
         plans = np.zeros(work.campaigns, SWEEP_PLAN_ROW)
         names = ("value_micros", "max_bid_micros", "budget_micros", "starts_at_ms", "ends_at_ms")

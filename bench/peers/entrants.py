@@ -5,25 +5,20 @@ from importlib.util import find_spec
 
 from bench.peers import core_sweep, numpy_sums, numpy_windows, plain_python
 from bench.peers.race import Entrant
-from bench.peers.work import Peer, Terms, Work
 
 __all__ = ["core", "missing", "others"]
 
 
-def core(threads: int = 1) -> Entrant:
+def core() -> Entrant:
     """Return the core through its Python API."""
-
-    def make(work: Work, terms: Terms) -> Peer:
-        return core_sweep.Peer(work, terms, threads=threads)
-
-    return Entrant("core", make, slot_bytes=1200, cores=threads)
+    return Entrant("core", core_sweep.Peer, slot_bytes=1200)
 
 
 def others() -> list[Entrant]:
     """Return the peers that this machine has what they need for."""
     found = [
         Entrant("numpy, sums", numpy_sums.Peer, slot_bytes=1200),
-        Entrant("numpy, windows", numpy_windows.Peer, slot_bytes=2100),
+        Entrant("numpy, windows", numpy_windows.Peer, slot_bytes=2100, most_campaigns=100_000),
         Entrant("Python", plain_python.Peer, slot_bytes=15_000, most_campaigns=1000, weighs=False),
     ]
     if find_spec("numba") is not None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bench.peers.work import Peer, Terms, Work
 
-LEAST_STEPS, MOST_STEPS, LONG_ENOUGH_S = 3, 20, 3.0
+LEAST_STEPS, MOST_STEPS, LONG_ENOUGH_S = 3, 20, 2.0
 TOLERANCE = 2e-5
 """How far answers may lie apart, of their size: they are singles."""
 
@@ -63,8 +63,8 @@ class DisagreementError(Exception):
 def fill(peer: Peer, work: Work, before: int) -> None:
     """Fill a peer's windows with the newest steps before one, each ring at a place of its own.
 
-    Were all at the same, they would share few sets of the caches, and what the core does once a turn
-    of a ring would fall on one step in 64.
+    Were all at the same, they would share few sets of the caches, and what the core does once in a
+    turn of a ring would fall on one step in 64.
     """
     first = before - 2 * work.window
     for step in range(first, before):

@@ -84,7 +84,6 @@ def criterion() -> Results:
 
 
 SLUGS = {
-    "core": "core_two",
     "numba": "numba",
     "numpy, sums": "numpy",
     "numpy, windows": "numpy_windows",
@@ -92,7 +91,7 @@ SLUGS = {
     "river": "river",
     "Python": "python",
 }
-"""What a peer is called in keys; `core_two` is the core on two cores."""
+"""What a peer is called in keys."""
 
 
 def peers() -> Results:
@@ -119,7 +118,7 @@ def raced(one: Found) -> Results:
     if name == "numba":  # the core's own, beside the first of its peers
         found[f"core_{size}_ingest_ns"] = core_s[0] / size / 4 * 1e9
         found[f"core_{size}_decide_ns"] = core_s[1] / size * 1e9
-    if name not in ("core_two", "numpy_windows"):
+    if name != "numpy_windows":
         found |= {f"vs_{name}": times, f"vs_{name}_campaigns": size}
     return found
 

@@ -8,7 +8,6 @@ from bench.speed.figures import Results
 __all__ = ["PEERS", "by_size"]
 
 PEERS = {
-    "core_two": "the core on two cores",
     "numba": "numba, sums",
     "numpy": "numpy, sums",
     "numpy_windows": "numpy, windows",
