@@ -87,7 +87,7 @@ bench: $(VENV)/.bench ## every speed measurement, ten minutes: bench/results.jso
 	@$(SPEED)
 
 bench-core: setup ## of these: ingest, sweep, snapshots and rounds beside their floors
-	@$(SPEED) core criterion
+	@$(SPEED) sweep snapshot rounds criterion
 
 bench-peers: $(VENV)/.bench ## of these: numba, numpy, Go, river and Python at the same work
 	@$(SPEED) peers

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.speed.draw import draw
-from bench.speed.figures import Results, load, merged, save
+from bench.speed.figures import Results, load, merged, save, unmeasured
 from bench.speed.page import render
 from bench.speed.parts import PARTS, ROOT, PartFailedError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0, or 1 where a part failed; the others' figures are kept then."""
+    """Return 0, or 1 where a part failed: its figures are null then, with the reason."""
     words = argparse.ArgumentParser(prog="python -m bench.speed", description=__doc__)
     words.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
     words.add_argument("--draw", action="store_true", help="measure nothing, write page and plots")
@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             found = PARTS[part]()
         except (PartFailedError, KeyError, OSError) as error:
-            _say(f"{part}: {type(error).__name__}: {error}")
-            failed = True
-            continue
+            why = f"{type(error).__name__}: {error}"
+            _say(f"{part}: {why}")
+            found, failed = unmeasured(part, why), True
         took_s = time.monotonic() - began
         _say(f"== {part}: {took_s:.0f} s")
         save(merged(load(path), found | _about(part)), path)

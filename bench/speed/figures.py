@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["FIGURES", "Figure", "Results", "load", "merged", "save"]
+__all__ = ["FIGURES", "Figure", "Results", "load", "merged", "save", "unmeasured"]
 
 Results = dict[str, float | int | str | None]
 
@@ -17,6 +17,7 @@ class Figure(msgspec.Struct, frozen=True):
     """One figure of the run."""
 
     key: str
+    part: str  # of `parts`, which measures it
     what: str
     unit: str
     goal: float
@@ -36,46 +37,60 @@ _STEP = "one step (4 samples and a decision a campaign) through Python, one core
 FIGURES = (
     Figure(
         "ingest_floor_ratio",
+        "sweep",
         "ingest of 100,000 campaigns x 4 in random order, one core: share of the floor",
         "",
         0.8,
         is_least=True,
         beside=(("ingest_floor_ns", "ns a sample to read and write two random lines"),),
     ),
-    Figure("ingest_samples_per_s", "the same, samples a second", "samples/s", 40e6, is_least=True),
+    Figure(
+        "ingest_samples_per_s",
+        "sweep",
+        "the same, samples a second",
+        "samples/s",
+        40e6,
+        is_least=True,
+    ),
     Figure(
         "sweep_floor_ratio",
+        "sweep",
         "sweep of 1,000,000 campaigns x 4 (forecast, score, argmax, pacing), one core:"
         " share of the floor",
         "",
         0.9,
         is_least=True,
-        beside=(("sweep_floor_ns", "ns a campaign to stream what it must read and write"),),
+        beside=(
+            ("sweep_floor_ns", "ns a campaign-platform to stream what must be read and written"),
+        ),
     ),
     Figure(
         "tick_1m_ms",
+        "sweep",
         "4,000,000 samples in, 1,000,000 closed-form decisions, one core",
         "ms",
         200,
         beside=(("tick_1m_floor_ms", "ms by the two floors"),),
     ),
-    Figure("tick_1m_ms_two_cores", "the same on two cores", "ms", 120),
+    Figure("tick_1m_ms_two_cores", "sweep", "the same on two cores", "ms", 120),
     Figure(
         "round_ms_changed10",
+        "rounds",
         "a round of 100,000 campaigns x 4 with shadow prices, one in ten heard from, one core",
         "ms",
         60,
         beside=(("round_floor_ms", "ms to read and write the state once"),),
     ),
-    Figure("round_ms_all", "the same, all heard from", "ms", 400),
-    Figure("solve_us", "one decision with full landscapes, three platforms", "µs", 50),
-    Figure("vs_numba", _STEP + "numba", "x", 3.5, is_least=True),
-    Figure("vs_numpy", _STEP + "numpy, incremental sums", "x", 8, is_least=True),
-    Figure("vs_go", _STEP + "Go on all cores", "x", 25, is_least=True),
-    Figure("vs_river", _STEP + "river", "x", 500, is_least=True),
-    Figure("vs_python", _STEP + "Python's statistics", "x", 1000, is_least=True),
+    Figure("round_ms_all", "rounds", "the same, all heard from", "ms", 400),
+    Figure("solve_us", "criterion", "one decision with full landscapes, three platforms", "µs", 50),
+    Figure("vs_numba", "peers", _STEP + "numba", "x", 3.5, is_least=True),
+    Figure("vs_numpy", "peers", _STEP + "numpy, incremental sums", "x", 8, is_least=True),
+    Figure("vs_go", "peers", _STEP + "Go on all cores", "x", 25, is_least=True),
+    Figure("vs_river", "peers", _STEP + "river", "x", 500, is_least=True),
+    Figure("vs_python", "peers", _STEP + "Python's statistics", "x", 1000, is_least=True),
     Figure(
         "jetstream_samples_per_s",
+        "fleet",
         "through JetStream into one worker: windows updated, decisions committed",
         "samples/s",
         3e6,
@@ -84,6 +99,7 @@ FIGURES = (
     ),
     Figure(
         "jetstream_cpu_s_per_million",
+        "fleet",
         "the same, the worker's processor time",
         "CPU-s a million samples",
         0.35,
@@ -91,6 +107,7 @@ FIGURES = (
     ),
     Figure(
         "latency_p50_ms",
+        "fleet",
         "sample in to the decision that used it committed, 10,000 campaigns, 50 ms rounds",
         "ms",
         60,
@@ -101,6 +118,7 @@ FIGURES = (
     ),
     Figure(
         "latency_p99_ms",
+        "fleet",
         "the same, 99 of 100",
         "ms",
         120,
@@ -108,22 +126,35 @@ FIGURES = (
     ),
     Figure(
         "bytes_per_slot",
+        "sweep",
         "memory of a campaign-platform, 64 samples, closed-form state",
         "bytes",
         1200,
         beside=(("ring_bytes_per_slot", "bytes of the samples alone"),),
     ),
-    Figure("bytes_per_slot_all", "all state of an aggregates-only campaign", "bytes", 2000),
+    Figure(
+        "bytes_per_slot_all", "snapshot", "all state of an aggregates-only campaign", "bytes", 2000
+    ),
     Figure(
         "snapshot_copy_ratio",
+        "snapshot",
         "snapshot and restore of 100,000 campaigns x 4, the slower, against copying the bytes",
         "x",
         2,
         beside=(("snapshot_copy_ms", "ms to copy them"),),
     ),
-    Figure("start_s", "a worker's start to its first decision", "s", 0.7),
-    Figure("help_s", "`engine --help`", "s", 0.3),
+    Figure("start_s", "fleet", "a worker's start to its first decision", "s", 0.7),
+    Figure("help_s", "fleet", "`engine --help`", "s", 0.3),
 )
+
+
+def unmeasured(part: str, why: str) -> Results:
+    """Return the figures of a part that failed: null with the reason, so that none is of before."""
+    found: Results = {}
+    for figure in FIGURES:
+        if figure.part == part:
+            found |= {figure.key: None, f"{figure.key}_why": why}
+    return found
 
 
 def load(path: Path) -> Results:

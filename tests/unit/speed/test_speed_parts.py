@@ -8,7 +8,7 @@ import pytest
 
 from bench.speed import __main__ as speed
 from bench.speed import parts
-from bench.speed.figures import Results, load
+from bench.speed.figures import FIGURES, Results, load, merged, save
 
 SWEPT: Results = {
     "bench": "sweep",
@@ -78,15 +78,21 @@ def test_a_part_that_fails_costs_the_others_nothing(
     def fails() -> Results:
         raise parts.PartFailedError("`cargo bench` ended with 101")
 
-    monkeypatch.setitem(parts.PARTS, "core", fails)
+    monkeypatch.setitem(parts.PARTS, "snapshot", fails)
     monkeypatch.setitem(parts.PARTS, "fleet", lambda: {"help_s": 0.25})
-    assert speed.main(["core", "fleet", "--out", str(tmp_path)]) == 1
-    assert "core: PartFailedError: `cargo bench` ended with 101" in capsys.readouterr().err
+    save(merged({}, {"snapshot_copy_ratio": 1.5}), tmp_path / "results.json")  # of before
+    assert speed.main(["snapshot", "fleet", "--out", str(tmp_path)]) == 1
+    why = "PartFailedError: `cargo bench` ended with 101"
+    assert f"snapshot: {why}" in capsys.readouterr().err
     results = load(tmp_path / "results.json")
     assert results["help_s"] == 0.25
-    assert "measured_fleet" in results
-    assert "measured_core" not in results
+    assert results["snapshot_copy_ratio"] is None
+    assert results["snapshot_copy_ratio_why"] == why
     assert "**0.25** s" in (tmp_path / "speed.md").read_text()
+
+
+def test_every_figure_is_a_parts_that_there_is() -> None:
+    assert {figure.part for figure in FIGURES} <= set(parts.PARTS)
 
 
 def test_results_are_json_that_others_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,4 +106,4 @@ def test_an_unknown_part_is_refused_with_those_there_are(
 ) -> None:
     with pytest.raises(SystemExit):
         speed.main(["colour"])
-    assert "a part must be one of core, peers," in capsys.readouterr().err
+    assert "a part must be one of sweep, snapshot," in capsys.readouterr().err
