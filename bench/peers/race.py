@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bench.peers.work import Peer, Terms, Work
 
-LEAST_STEPS, MOST_STEPS, LONG_ENOUGH_S = 3, 20, 2.0
+LEAST_STEPS, MOST_STEPS, LONG_ENOUGH_S = 3, 20, 1.0
 TOLERANCE = 2e-5
 """How far answers may lie apart, of their size: they are singles."""
 
