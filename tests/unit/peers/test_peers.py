@@ -56,13 +56,17 @@ def test_the_answers_that_are_compared_bid_or_not_and_hold_back_or_not() -> None
         assert 0.05 < share < 0.95
 
 
-def test_windows_filled_by_repeating_the_pool_are_those_filled_one_by_one() -> None:
+@pytest.mark.parametrize("peer", PEERS[:2], ids=lambda peer: peer.name)
+def test_windows_filled_by_repeating_the_pool_are_the_cores(peer: Entrant) -> None:
     work = Work(campaigns=3 * POOL // 4)
-    peers = [make(work, work.terms()) for make in (core_sweep.Peer, numpy_sums.Peer)]
-    for peer in peers:
-        fill(peer, work, work.begins)
-    wanted, found = (peer.decide(work.tick(work.begins - 1)) for peer in peers)
-    compare("numpy, sums", found, wanted)
+    peers = [one.make(work, work.terms()) for one in (peer, CORE)]
+    for one in peers:
+        fill(one, work, work.begins)
+    rows = work.shuffled(work.begins)
+    for one in peers:
+        one.ingest(rows)
+    found, wanted = (one.decide(work.tick(work.begins)) for one in peers)
+    compare(peer.name, found, wanted)
 
 
 def test_the_same_seed_gives_the_same_work() -> None:
@@ -70,14 +74,17 @@ def test_the_same_seed_gives_the_same_work() -> None:
     assert rows[0] == rows[1] != rows[2]
 
 
+class _Punctual(numpy_sums.Peer):
+    took_s = 0.25  # as a peer that times itself says
+
+
 def test_a_peer_given_fewer_campaigns_is_scaled_to_all() -> None:
-    lesser = Entrant("fewer", numpy_sums.Peer, slot_bytes=1200, most_campaigns=100)
+    lesser = Entrant("fewer", _Punctual, slot_bytes=1200, most_campaigns=100)
     (found,) = race([lesser], CORE, campaigns=1000)
     assert isinstance(found, Timing)
     assert (found.campaigns, found.ran_campaigns) == (1000, 100)
-    assert found.ratio == (found.ingest_s + found.decide_s) / (
-        found.core_ingest_s + found.core_decide_s
-    )
+    assert (found.ingest_s, found.decide_s) == (2.5, 2.5)
+    assert found.ratio == 5.0 / (found.core_ingest_s + found.core_decide_s)
 
 
 def test_a_peer_without_room_is_left_out_with_a_line() -> None:

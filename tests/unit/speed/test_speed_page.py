@@ -69,6 +69,7 @@ def test_sizes_are_found_in_keys_and_not_confused() -> None:
         "numpy_windows_10000_step_ms": 9.0,
         "numpy_10000_core_step_ms": 8.0,
         "numpy_1000000_step_ms": None,
+        "not_numpy_1000_step_ms": 7.0,
     }
     assert by_size(results, "numpy", "step_ms") == [(10_000, 1.0), (100_000, 2.0)]
 
