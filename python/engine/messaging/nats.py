@@ -37,6 +37,7 @@ from engine.messaging.credentials import Credentials, masked
 from engine.messaging.dead import JetStreamDeadLetters
 from engine.messaging.granted import Granted, ask
 from engine.messaging.heartbeats import CoreHeartbeats
+from engine.messaging.inspection import server_facts
 from engine.messaging.jetstream import JetStreamLog
 from engine.messaging.journal import LogJournal
 from engine.messaging.link import (
@@ -572,6 +573,8 @@ class _Client(Client):
         return wire.headers_of(raw)
 
 
+MOST_SKEW_S = 60.0
+"""How far a worker's clock may be off the server's when it starts."""
 _VERBS = {"publish": "publish to", "subscription": "subscribe to"}
 
 
@@ -593,6 +596,16 @@ def _check_role(link: NatsLink, role: Role, granted: Granted) -> None:
     _log.info("permissions_suffice", role=role.value, user=user, account=granted.account)
 
 
+async def _check_clock(link: NatsLink, clock: Clock) -> None:
+    """Refuse to decide by a clock that is wrong: flights would end, and their end is for good."""
+    facts = await server_facts(link, clock=clock)
+    if facts.skew_s is None or facts.round_trip_s is None:
+        return
+    if abs(facts.skew_s) - facts.round_trip_s / 2 > MOST_SKEW_S:
+        wanted = f"a clock within {MOST_SKEW_S:g} s of the server's is wanted (NTP keeps both)"
+        raise BrokerError(f"{link.shown}: {wanted}, found {facts.skew_s:+.1f} s")
+
+
 async def _prepare(
     link: NatsLink, *, clock: Clock, replicas: int, provision: bool | None, role: Role | None
 ) -> None:
@@ -606,6 +619,8 @@ async def _prepare(
         granted = await _ask_what_is_granted(link)
     if role is not None:
         _check_role(link, role, granted)
+    if role is Role.WORKER:
+        await _check_clock(link, clock)
     if provision or (provision is None and granted.may_publish("$JS.API.STREAM.CREATE.*")):
         await provide(link, clock=clock, replicas=replicas)
     elif role is not None or provision is None:

@@ -237,11 +237,14 @@ class Partition:
     async def _until_due(self, last_ms: int) -> None:
         """Sleep until the next round is due and the broker is there, or until stopped.
 
-        Never longer than an interval: were the chain's times ahead of this machine's clock (a
-        former owner's was wrong), rounds go on at their pace, with times after the chain's.
+        Were the chain's times ahead of this machine's clock (a former owner's was wrong), rounds go
+        on with times after the chain's, at half their pace: so the clock catches up. At the same
+        pace days would begin early, and every report would look old, for good.
         """
         now_ms = self._clock.now() * 1000
-        wait_ms = min(self._schedule.due(last_ms, int(now_ms)) - now_ms, self._interval_ms)
+        wait_ms = self._schedule.due(last_ms, int(now_ms)) - now_ms
+        if wait_ms > self._interval_ms:
+            wait_ms = min(wait_ms, 2 * self._interval_ms)
         await self._pause.sleep(wait_ms / 1000)
         while not (self._broker.is_connected or self._pause.is_over):
             await self._pause.sleep(BROKER_AWAY_S)
@@ -480,14 +483,19 @@ class Partition:
         self._buried.clear()
 
     def _tell_of_rows(self) -> None:
-        """Say now and then how many rows were not counted: somebody's ids or amounts are wrong."""
+        """Say now and then how many rows were not counted: somebody's ids or amounts are wrong.
+
+        And how many were older than their window: they are added, for what they might replace is
+        known no more. Who sends old reports again counts them twice.
+        """
         rows, now = self._state.rows, self._clock.monotonic()
-        if (rows.unknown or rows.refused) and now >= self._tell_at:
+        if (rows.unknown or rows.refused or rows.late) and now >= self._tell_at:
             self._tell_at = now + TELL_EVERY_S
             _log.warning(
-                "rows_not_counted",
+                "rows_not_counted" if rows.unknown or rows.refused else "rows_added_late",
                 partition=self.number,
                 unknown=rows.unknown,
                 refused=rows.refused,
+                added_late=rows.late,
             )
-            self._state.rows = rows._replace(unknown=0, refused=0)
+            self._state.rows = rows._replace(unknown=0, refused=0, late=0)

@@ -79,6 +79,41 @@ pub(crate) fn allot(
     }
 }
 
+/// Lowers what was given beyond a budget or a daily cap that was lowered since, or that another platform
+/// has used up: each platform in proportion. Returns `BUDGET` or `DAILY_CAP` where that is so. What
+/// platforms may have spent by the caps before stays reserved, as `ledger` says.
+pub(crate) fn cut_back(
+    definition: &Definition,
+    offers: &mut [Offer],
+    outlooks: &[Outlook],
+    purse: &Purse,
+) -> Binding {
+    for (index, (offer, outlook)) in offers.iter_mut().zip(outlooks).enumerate() {
+        let today_left = Micros(day_cap(definition, index)).left_after(outlook.today);
+        if offer.allotment > today_left {
+            (offer.allotment, offer.bound_by) = (today_left, Binding::DailyCap);
+        }
+    }
+    if purse.excess == Micros::ZERO {
+        return Binding::None;
+    }
+    let sum = |amounts: &mut dyn Iterator<Item = i64>| amounts.map(i128::from).sum::<i128>();
+    let given = &mut outlooks.iter().flat_map(|one| [one.reserved.0, one.held.0]);
+    let most = (sum(given) - i128::from(purse.excess.0)).max(0);
+    let total = sum(&mut offers.iter().map(|offer| offer.allotment.0));
+    if total > most {
+        for offer in offers.iter_mut() {
+            let part = i128::from(offer.allotment.0) * most / total;
+            offer.allotment = Micros(i64::try_from(part).unwrap_or(0));
+        }
+    }
+    if purse.is_day_bound {
+        Binding::DailyCap
+    } else {
+        Binding::Budget
+    }
+}
+
 /// Returns the parts with those of the price of money mixed in, as far as that is trusted: what each
 /// platform is expected to spend under it.
 #[allow(clippy::cast_precision_loss)]

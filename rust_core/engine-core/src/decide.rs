@@ -6,7 +6,7 @@
 //! conversion's value over the target ROAS, or the target CPA, whichever is less. The ROI reported
 //! is the owner's formula, `cvr · value − cpc` per click.
 
-use crate::allot::allot;
+use crate::allot::{allot, cut_back};
 use crate::bid::{MOST_MULTIPLIER, MOST_WITHOUT_WORTH, has_worth, wanted_bid, worth_of};
 use crate::definition::Definition;
 use crate::feasible;
@@ -101,6 +101,8 @@ pub fn decide(
             is_poor,
         )
     };
+    let cut = cut_back(definition, &mut offers, outlooks, purse);
+    let money = if cut == Binding::None { money } else { cut };
     let binding = if is_stale {
         Binding::StaleData
     } else if is_infeasible(definition, outlooks, &standings) {

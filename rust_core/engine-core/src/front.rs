@@ -95,6 +95,10 @@ fn waste(lanes: &[Lane], terms: &Terms, passed: f64) -> f64 {
     if terms.spent <= 0.0 || passed <= 0.0 {
         return 0.0;
     }
+    let (most, _) = totals(lanes, terms.range.1);
+    if most * passed < terms.won {
+        return 0.0; // nothing that is believed would have brought as much
+    }
     let cheapest = highest(terms.range, |price| {
         totals(lanes, price).0 * passed <= terms.won
     });
@@ -131,6 +135,19 @@ mod tests {
         let to_come = front.stands.spend_micros - view.terms.spent;
         assert!((to_come - spend * 100.0).abs() < 1.0);
         assert!((front.stands.brings - won * 150.0).abs() < 1e-6 * won);
+    }
+
+    #[test]
+    fn what_landscapes_cannot_bring_is_not_called_waste() {
+        let lanes = [lane(13.0, 0.03)];
+        let most = totals(&lanes, terms(1e12).range.1).0;
+        let dear = Terms {
+            spent: 1e9,
+            won: most * 50.0 * 1.01,
+            ..terms(1e12)
+        };
+        assert!(waste(&lanes, &dear, 50.0) < 1e-12);
+        assert!(waste(&[], &dear, 50.0) < 1e-12);
     }
 
     #[test]

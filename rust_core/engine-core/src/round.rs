@@ -278,7 +278,9 @@ impl Book {
                 series.trail.begin_day(series.bid_micros);
             }
             if is_new_day && !is_first {
-                series.account.begin_day(day_tick);
+                series
+                    .account
+                    .begin_day(day_tick, &series.receipts, series.unit_micros);
             } else {
                 series.account.day_tick = Some(day_tick);
             }

@@ -129,6 +129,8 @@ pub struct Outlook {
 pub struct Purse {
     /// Neither settled nor reserved, of the budget and of the day.
     pub room: Micros,
+    /// Reserved beyond these: one was lowered since, or a platform has passed its cap.
+    pub excess: Micros,
     /// Of these, what the day's cap leaves.
     pub is_day_bound: bool,
     /// What the plan would have reserved by now for the rounds until the next report.
