@@ -120,10 +120,14 @@ impl Account {
 
     /// Begins a day: what is settled so far was spent before it, but for reports of the day itself that
     /// came before its first round. After an outage over midnight those are of hours.
-    pub fn begin_day(&mut self, tick: u32, receipts: &Receipts, unit_micros: u32) {
+    pub fn begin_day(
+        &mut self,
+        tick: u32,
+        receipts: impl Iterator<Item = Receipt>,
+        unit_micros: u32,
+    ) {
         let already = receipts
-            .iter()
-            .filter(|receipt| since(receipt.tick, tick) > 0)
+            .filter(|receipt| since(receipt.sample.tick, tick) > 0)
             .fold(Micros::ZERO, |sum, receipt| {
                 sum.saturating_add(Micros(receipt.spend_micros(unit_micros)))
             });

@@ -278,9 +278,10 @@ impl Book {
                 series.trail.begin_day(series.bid_micros);
             }
             if is_new_day && !is_first {
+                let receipts = self.rests.receipts(&self.windows, slot);
                 series
                     .account
-                    .begin_day(day_tick, &series.receipts, series.unit_micros);
+                    .begin_day(day_tick, receipts, series.unit_micros);
             } else {
                 series.account.day_tick = Some(day_tick);
             }
