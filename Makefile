@@ -6,7 +6,8 @@ BIN    := $(VENV)/bin
 RUST   := Cargo.toml Cargo.lock $(shell find rust_core -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types core check docs drill drill-teeth fuzz explore bench bench-quality wheel wheel-check format clean
+.PHONY: help setup demo test lint types core check docs drill drill-teeth fuzz explore bench bench-core \
+  bench-peers bench-boundary bench-fleet bench-check bench-quality wheel wheel-check format clean
 
 help: ## list these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -74,9 +75,31 @@ explore: setup ## the properties on examples not tried before
 	PROPTEST_CASES=2048 cargo test --release --locked
 	$(BIN)/python -m pytest --hypothesis-profile=explore $(ARGS) $$(grep -rl --include='test_*.py' 'hypothesis import' tests)
 
-bench: setup ## the hot paths: criterion on the core, pytest-benchmark on the border
-	cargo bench --locked
-	$(BIN)/python -m pytest bench/boundary --benchmark-only
+# The peers' own packages: large, and of no use to anything but these.
+$(VENV)/.bench: $(VENV)/.ready pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python -c \
+	  "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'])")
+	@touch $@
+
+SPEED := $(BIN)/python -m bench.speed
+
+bench: $(VENV)/.bench ## every speed measurement, ten minutes: bench/results.json and bench/speed.md
+	@$(SPEED)
+
+bench-core: setup ## of these: ingest, sweep, snapshots and rounds beside their floors
+	@$(SPEED) sweep snapshot rounds criterion
+
+bench-peers: $(VENV)/.bench ## of these: numba, numpy, Go, river and Python at the same work
+	@$(SPEED) peers
+
+bench-boundary: setup ## of these: the border between Python and Rust
+	@$(SPEED) boundary
+
+bench-fleet: setup ## of these: frames through JetStream into a worker, latency, start
+	@$(SPEED) fleet
+
+bench-check: $(VENV)/.bench ## compare the peers' answers with the core's, and time nothing
+	@$(BIN)/python -m bench.peers --check
 
 bench-quality: setup ## decisions and forecasts against baselines and the hindsight optimum; two minutes
 	$(BIN)/python -m bench.quality bench/quality/data an_dev --history bench/quality/data --out bench/quality $(ARGS)

@@ -1,8 +1,8 @@
 """Times the border between Python and the core: one call a frame, one call a round.
 
-What to compare: `ingest` of 256 rows as bytes with the same in a bytearray (which is copied), and
-`decide` with `bench/core/round.rs` (the difference is the border's). Run by
-`python -m pytest bench/boundary -o python_files='bench_*.py' -o python_functions='bench_*'`.
+What to compare: `ingest` of one frame of 256 rows with frames of one row, the same frame in buffers
+of three kinds, and `decide` with `bench/core/round.rs` (the difference is the border's). Run by
+`make bench-boundary`.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from itertools import count
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from typing_extensions import Buffer
 
 from engine.core.book import Book
 from engine.core.frames import encode_frame
@@ -22,6 +23,11 @@ from engine.domain.lifecycle import State
 START = 1_700_000_000
 PLATFORMS = ("google", "meta", "tiktok", "amazon")
 CAMPAIGNS = 1000
+KINDS: dict[str, Callable[[bytes], Buffer]] = {
+    "bytes": bytes,
+    "memoryview": memoryview,
+    "numpy": lambda frame: np.frombuffer(frame, np.uint8),
+}
 
 
 def campaign(number: int) -> Campaign:
@@ -55,14 +61,23 @@ def frames(rows_a_frame: int) -> Iterator[bytes]:
         yield encode_frame(0, rows, producer=1, sequence=sequence, unit_micros=100)
 
 
-@pytest.mark.parametrize("kind", [bytes, bytearray])
-@pytest.mark.parametrize("rows_a_frame", [1, 256])
-def bench_ingest(
-    benchmark: BenchmarkFixture, book: Book, rows_a_frame: int, kind: Callable[[bytes], bytes]
-) -> None:
-    endless = frames(rows_a_frame)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows_a_frame", [1, 16, 256, 4096])
+def bench_ingest(benchmark: BenchmarkFixture, book: Book, rows_a_frame: int, kind: str) -> None:
+    endless = map(KINDS[kind], frames(rows_a_frame))
+    ingest, calls = book.ingest, max(1, 1024 // rows_a_frame)
+
+    def run(frames: list[Buffer]) -> None:
+        for frame in frames:
+            ingest(frame)
+
+    benchmark.extra_info |= {"of": f"frame_{kind}", "rows_a_call": rows_a_frame}
+    benchmark.extra_info["rows"] = calls * rows_a_frame
     benchmark.pedantic(
-        book.ingest, setup=lambda: ((kind(next(endless)),), {}), rounds=2000, warmup_rounds=100
+        run,
+        setup=lambda: (([next(endless) for _ in range(calls)],), {}),
+        rounds=15,
+        warmup_rounds=3,
     )
 
 

@@ -1,20 +1,29 @@
-//! Times a whole round: forecast, pacing, bids and ledger of every campaign of a book. It is what
-//! decides how many campaigns fit into the two seconds between rounds.
+//! Times a whole round: forecasts, prices, pacing, bids and ledger of every campaign of a book. It is what
+//! decides how many campaigns fit into the time between rounds.
+//!
+//! Rounds of which all, one in ten or none were heard from, and the floor, take turns, so that a busy
+//! machine is busy for all of them; what counts is the least of each, in time on a core. The floor
+//! reads and writes once, in order, about as many bytes as the book keeps for its decisions. The last
+//! line is one JSON object.
+//!
+//! `ROUND_CAMPAIGNS` names the sizes: `10000,100000` unless it is set; a million takes 8 GB.
 
 #![allow(
-    missing_docs,
     clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a benchmark may stop where its set-up is wrong"
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a benchmark may stop where its set-up is wrong, and says what it found"
 )]
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine_core::book::Book;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const PLATFORMS: u64 = 4;
 const START_MS: i64 = 1_700_000_000_000;
+const TURNS: u32 = 9;
+/// What a campaign of four platforms keeps between rounds, without windows' rings and receipts.
+const STATE_BYTES: usize = 4 * 1024;
 
 fn campaign(key: u64) -> (Vec<u8>, Vec<u8>) {
     let mut row = key.to_le_bytes().to_vec();
@@ -45,8 +54,8 @@ fn frame(sequence: u64, campaigns: impl Iterator<Item = u64>, at_ms: i64) -> Vec
         rows.extend(500_u32.to_le_bytes());
         rows.extend([7, 0, 0, 0]);
         let tick = u32::try_from(at_ms.rem_euclid(1 << 32)).unwrap_or(0);
-        let noise = u32::try_from(key * 31 % 17).unwrap_or(0);
-        for count in [tick, 40 + noise, 1000 + noise, 200_000] {
+        let noise = u32::try_from((key * 31 + sequence * 7) % 17).unwrap_or(0);
+        for count in [tick, 40 + noise, 1000 + 30 * noise, 200_000 + 900 * noise] {
             rows.extend(u32::to_le_bytes(count));
         }
     }
@@ -59,62 +68,114 @@ fn frame(sequence: u64, campaigns: impl Iterator<Item = u64>, at_ms: i64) -> Vec
     frame
 }
 
-/// Fills every window, so that a round pays for its forecasts.
-fn reported(book: &mut Book, campaigns: u64) {
-    for turn in 0..64 {
-        let at_ms = START_MS - 128_000 + i64::try_from(turn).unwrap_or(0) * 2000;
-        book.ingest(&frame(turn, 1..=campaigns, at_ms))
-            .expect("a legal frame");
-    }
+/// A book under way: its windows are full and its bids in force.
+struct Running {
+    book: Book,
+    campaigns: u64,
+    at_ms: i64,
+    sequence: u64,
+    begun: Instant,
 }
 
-/// Rounds two seconds apart, of whose campaigns none, one in ten or all were heard from since.
-fn round(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("round");
-    for (campaigns, one_in) in [(1_000_u64, 1), (10_000, 0), (10_000, 10), (10_000, 1)] {
+impl Running {
+    fn new(campaigns: u64) -> Self {
         let rows: (Vec<_>, Vec<_>) = (1..=campaigns).map(campaign).unzip();
         let mut book = Book::new(64, 1, 2000).expect("a legal book");
         book.put(&rows.0.concat(), &rows.1.concat())
             .expect("legal campaigns");
-        reported(&mut book, campaigns);
-        let (mut at_ms, mut sequence) = (START_MS, 64);
-        group.throughput(Throughput::Elements(campaigns));
-        let name = format!("{campaigns}, heard: 1 in {one_in}");
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter_custom(|rounds| {
-                let mut spent = Duration::ZERO;
-                for _ in 0..rounds {
-                    at_ms += 2000;
-                    sequence += 1;
-                    if one_in > 0 {
-                        let heard = (1..=campaigns).filter(|key| key % one_in == sequence % one_in);
-                        book.ingest(&frame(sequence, heard, at_ms - 1000))
-                            .expect("a legal frame");
-                    }
-                    let begun = Instant::now();
-                    black_box(book.decide(at_ms)).expect("a later round");
-                    spent += begun.elapsed();
-                }
-                spent
-            });
-        });
+        let mut running = Self {
+            book,
+            campaigns,
+            at_ms: START_MS - 128_000,
+            sequence: 0,
+            begun: Instant::now(),
+        };
+        for turn in 0..64 {
+            running.hear(1);
+            if turn >= 60 {
+                running.decide();
+            }
+        }
+        running
     }
-    group.finish();
+
+    /// Lets two seconds pass, in which one campaign in so many reports; with 0 none does.
+    fn hear(&mut self, one_in: u64) {
+        self.at_ms += 2000;
+        self.sequence += 1;
+        if one_in > 0 {
+            let turn = self.sequence % one_in;
+            let heard = (1..=self.campaigns).filter(|key| key % one_in == turn);
+            self.book
+                .ingest(&frame(self.sequence, heard, self.at_ms - 1000))
+                .expect("a legal frame");
+        }
+    }
+
+    /// Decides a round; returns how many seconds it took.
+    fn decide(&mut self) -> f64 {
+        let begun = seconds(self.begun);
+        black_box(self.book.decide(self.at_ms)).expect("a later round");
+        seconds(self.begun) - begun
+    }
 }
 
-fn snapshot(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("snapshot");
-    let rows: (Vec<_>, Vec<_>) = (1..=1000).map(campaign).unzip();
-    let mut book = Book::new(64, 1, 2000).expect("a legal book");
-    book.put(&rows.0.concat(), &rows.1.concat())
-        .expect("legal campaigns");
-    reported(&mut book, 1000);
-    let bytes = book.snapshot();
-    group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function("take", |bencher| bencher.iter(|| book.snapshot()));
-    group.bench_function("restore", |bencher| bencher.iter(|| Book::restore(&bytes)));
-    group.finish();
+/// Returns the seconds that this thread has been on a core, where the kernel tells, else those that
+/// passed: other processes' turns are not this one's cost.
+fn seconds(since: Instant) -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let spent = told.and_then(|told| told.split(' ').next()?.parse::<f64>().ok());
+    spent.map_or_else(|| since.elapsed().as_secs_f64(), |spent| spent / 1e9)
 }
 
-criterion_group!(benches, round, snapshot);
-criterion_main!(benches);
+/// Reads and writes every word once; returns how many seconds it took.
+fn stream(words: &mut [u64]) -> f64 {
+    let since = Instant::now();
+    let begun = seconds(since);
+    for word in words.iter_mut() {
+        *word = word.wrapping_add(1);
+    }
+    black_box(words);
+    seconds(since) - begun
+}
+
+fn main() {
+    let wanted = std::env::var("ROUND_CAMPAIGNS").unwrap_or_else(|_| "10000,100000".into());
+    let sizes = wanted
+        .split(',')
+        .filter_map(|size| size.trim().parse().ok());
+    let mut told = String::new();
+    for campaigns in sizes {
+        let mut running = Running::new(campaigns);
+        let words = STATE_BYTES / 8 * usize::try_from(campaigns).expect("a size");
+        let mut words = vec![0_u64; words];
+        stream(&mut words);
+        let heard = [("none", 0), ("one in ten", 10), ("all", 1)];
+        let mut least = [f64::INFINITY; 4];
+        for _ in 0..TURNS {
+            for ((_, one_in), least) in heard.iter().zip(&mut least) {
+                running.hear(*one_in);
+                *least = least.min(running.decide());
+            }
+            let [.., floor] = &mut least;
+            *floor = floor.min(stream(&mut words));
+        }
+        let [none, tenth, all, floor] = least.map(|seconds| seconds * 1e3);
+        for (name, ms) in [
+            ("none", none),
+            ("one in ten", tenth),
+            ("all", all),
+            ("floor", floor),
+        ] {
+            let each = ms * 1e6 / campaigns as f64;
+            let times = ms / floor;
+            println!(
+                "{campaigns:>8} campaigns × 4, heard from: {name:<10} {ms:>9.2} ms {each:>8.0} ns each {times:>7.1} × floor"
+            );
+        }
+        told = format!(
+            "{{\"campaigns\": {campaigns}, \"round_ms_none\": {none:.2}, \"round_ms_changed10\": {tenth:.2}, \"round_ms_all\": {all:.2}, \"round_floor_ms\": {floor:.2}}}"
+        );
+    }
+    println!("{told}");
+}

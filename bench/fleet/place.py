@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from engine.clock import Clock, SystemClock
 from engine.domain.campaign import Campaign, Definition, Flight, PlatformBounds
@@ -19,9 +19,10 @@ from engine.messaging.jetstream import JetStreamLog
 from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.records import Record, Release, Take, decode_record
 
-__all__ = ["Place", "Stored", "place", "stored"]
+__all__ = ["Place", "Stored", "place", "server_with", "stored"]
 
 FLIGHT_S = 7200.0
+AT_ONCE = 256
 Stored = tuple[float, Record]
 """When the broker stored a record (epoch seconds), and the record."""
 
@@ -95,27 +96,53 @@ async def place(
     *, campaigns: int, flags: tuple[str, ...] = (), tells_of_clients: bool = True
 ) -> AsyncIterator[Place]:
     """Run a server with some campaigns in its table; workers are started by the body."""
+    now = SystemClock().now()
+    some = [_campaign(f"campaign-{number}", now) for number in range(campaigns)]
+    async with (
+        server_with(some, flags=flags, tells_of_clients=tells_of_clients) as found,
+        found.broker.chain.follow(lambda m: found.heard(m.partition, m.payload)),
+    ):
+        yield found
+
+
+@asynccontextmanager
+async def server_with(
+    campaigns: Iterable[Campaign],
+    *,
+    flags: tuple[str, ...] = (),
+    tells_of_clients: bool = True,
+    syncs_always: bool = True,
+) -> AsyncIterator[Place]:
+    """Run a server with these campaigns in its table; nobody follows the chains."""
     clock = SystemClock()
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(
-            embedded_server(name="bench", tells_of_clients=tells_of_clients)
-        )
-        broker = await stack.enter_async_context(connect(server.url, name="bench", clock=clock))
-        now = clock.now()
-        for number in range(campaigns):
-            one = _campaign(f"campaign-{number}", now)
-            await broker.campaigns.put(one.definition.id, encode_campaign(one), expected=0)
+    async with (
+        embedded_server(
+            name="bench", tells_of_clients=tells_of_clients, syncs_always=syncs_always
+        ) as server,
+        connect(server.url, name="bench", clock=clock) as broker,
+    ):
+        await _publish(broker, campaigns)
         found = Place(server, broker, clock)
         found.set_flags(*flags)
-        await stack.enter_async_context(
-            broker.chain.follow(lambda m: found.heard(m.partition, m.payload))
-        )
         try:
             yield found
         finally:
             for name, process in found.workers.items():
                 found.send(name, signal.SIGKILL)
                 await process.wait()
+
+
+async def _publish(broker: NatsBroker, campaigns: Iterable[Campaign]) -> None:
+    """Put campaigns into the table, many at once: they are then synced together."""
+    waiting = iter(campaigns)
+
+    async def some() -> None:
+        for one in waiting:
+            await broker.campaigns.put(one.definition.id, encode_campaign(one), expected=0)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(some())
 
 
 async def stored(place: Place) -> AsyncIterator[Stored]:

@@ -49,7 +49,8 @@ async def restart(
             back.append(listening.result())
             await found.clock.sleep(REST_S)
         records = [one async for one in stored(found)]
-    first, each = [], []
+    first: list[float] = []
+    each: list[float] = []
     for since in back:
         after: dict[int, float] = {}
         for at, record in records:

@@ -19,7 +19,7 @@ from engine.domain.ids import series_key
 from engine.domain.lifecycle import State
 from engine.gateway.columns import Columns
 from engine.gateway.desire import DesireSettings, desires, follow_bid
-from engine.gateway.gate import GateSettings, HeldBack, Picked, pick, settle
+from engine.gateway.gate import Gate, HeldBack, Picked, pick, settle
 from engine.gateway.purse import Purse
 from engine.gateway.worth import Curves
 from engine.market.demo import demo_campaigns
@@ -44,7 +44,7 @@ class Policy(NamedTuple):
     a_day: int | None  # None: as many as are wanted
     by_worth: bool = True
     evenly: bool = True
-    gate: GateSettings = GateSettings(least_readiness=0.0)
+    gate: Gate = Gate(least_readiness=0.0)
 
 
 class Outcome(NamedTuple):
@@ -57,9 +57,7 @@ class Outcome(NamedTuple):
     gate_ms: float  # a look at all entities, the median
 
 
-EAGER = GateSettings(
-    dead_band=0.0, hold_s=0.0, largest_rise=1e9, largest_fall=1.0, least_readiness=0.0
-)
+EAGER = Gate(dead_band=0.0, hold_s=0.0, largest_rise=1e9, largest_fall=1.0, least_readiness=0.0)
 UNLIMITED = Policy("every change at once", None, gate=EAGER)
 NOBODY = Policy("nobody changes anything", 0)
 

@@ -43,9 +43,7 @@ def draw(run: Run, folder: Path) -> list[Path]:
             axes: Any = figure.subplots()
             picture(axes, run)
             axes.spines[["top", "right"]].set_visible(False)
-            axes.legend(
-                frameon=False, fontsize=8, loc="upper center" if name == "price" else "best"
-            )
+            axes.legend(frameon=False, fontsize=8, loc=(0.65, 0.62) if name == "price" else "best")
             written.append(folder / f"{name}.svg")
             figure.savefig(written[-1], format="svg", metadata={"Date": None})
     return written

@@ -88,3 +88,20 @@ async def test_a_follower_of_new_frames_gets_no_old_ones(broker: Broker) -> None
         await broker.frames.publish(5, b"new", message_id="p-2")
         await wait_until(lambda: heard)
     assert [m.payload for m in heard] == [b"new"]
+
+
+async def test_a_follower_that_wants_no_more_gets_the_rest_when_it_does(broker: Broker) -> None:
+    heard: list[Message] = []
+    most = 100
+    for n in range(2_000):
+        await broker.frames.publish(5, b"%d" % n, message_id=f"p-{n}")
+    await broker.frames.flush()
+    async with broker.frames.follow(
+        heard.append, partitions=[5], wants_more=lambda: len(heard) < most
+    ) as follower:
+        await wait_until(lambda: len(heard) >= most, within_s=10)
+        assert len(heard) < 2_000
+        most = 3_000
+        follower.go_on()
+        await asyncio.wait_for(follower.caught_up(), 10)
+    assert [int(m.payload) for m in heard] == list(range(2_000))

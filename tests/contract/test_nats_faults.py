@@ -23,6 +23,7 @@ from engine.messaging import wire
 from engine.messaging.embedded import EmbeddedServer, embedded_server
 from engine.messaging.link import UnansweredError
 from engine.messaging.nats import NatsBroker, connect
+from engine.messaging.permissions import Role
 from engine.messaging.ports import Message
 from engine.messaging.streams import wanted_streams
 from support.nats import paused, server_with
@@ -50,6 +51,18 @@ async def api(broker: NatsBroker, subject: str, **request: object) -> dict[str, 
 async def stored(broker: NatsBroker, stream: str) -> int:
     state = (await api(broker, f"STREAM.INFO.{stream}"))["state"]
     return int(state["messages"])
+
+
+async def test_no_worker_starts_by_a_clock_that_is_wrong(server: EmbeddedServer) -> None:
+    class Ahead(SystemClock):
+        def now(self) -> float:
+            return super().now() + 3600
+
+    with pytest.raises(BrokerError, match=r"clock within 60 s of the server's .*, found \+3600"):
+        async with connect(server.url, name="w", clock=Ahead(), role=Role.WORKER):
+            pass
+    async with connect(server.url, name="w", clock=SystemClock(), role=Role.WORKER):
+        pass
 
 
 async def test_an_append_whose_answer_is_lost_is_found_and_stored_once(

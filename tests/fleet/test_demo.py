@@ -1,3 +1,5 @@
+"""A whole demo as a person starts it: processes, a real broker, and the audit at its end."""
+
 import json
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""The demo's dashboard: seen where its port is free, done without where it is taken."""
+
 import json
 import socket
 import subprocess

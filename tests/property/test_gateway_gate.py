@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.domain.decision import Binding
 from engine.gateway.columns import BUDGET, SERVING, STEER, Columns
 from engine.gateway.desire import DesireSettings, Why, desires
-from engine.gateway.gate import GateSettings, HeldBack, Picked, pick, settle
+from engine.gateway.gate import Gate, HeldBack, Picked, pick, settle
 from engine.gateway.worth import Curve, Curves, move_worth
 
 NOW = 1_700_000_000.0
@@ -58,7 +58,7 @@ def picked(
     most: int = 1000,
     most_urgent: int = 1000,
     is_halted: bool = False,
-    settings: GateSettings | None = None,
+    settings: Gate | None = None,
 ) -> Picked:
     n = columns.count
     wanted = desires(
@@ -77,7 +77,7 @@ def picked(
         most=most,
         most_urgent=most_urgent,
         short_of=HeldBack.PURSE,
-        settings=settings or GateSettings(),
+        settings=settings or Gate(),
         hourly=4,
     )
 
@@ -129,7 +129,7 @@ def test_a_halt_stops_everything_that_is_linked_and_may_serve(
 @given(floors)
 def test_what_is_applied_is_not_wanted_again(rows: list[dict[str, float]]) -> None:
     columns = filled(rows)
-    settings = GateSettings(hold_s=0.0, budget_hold_s=0.0, largest_rise=1e9, largest_fall=1.0,
+    settings = Gate(hold_s=0.0, budget_hold_s=0.0, largest_rise=1e9, largest_fall=1.0,
                             largest_target_step=1e9, largest_budget_rise=1e9)  # fmt: skip
     first = picked(columns, settings=settings)
     for place, move, value in zip(first.place, first.move, first.value, strict=True):
@@ -162,7 +162,7 @@ def one(**fields: float) -> Columns:
 
 
 def reasons(columns: Columns, **settings: float) -> dict[str, int]:
-    return picked(columns, settings=GateSettings(**settings)).held
+    return picked(columns, settings=Gate(**settings)).held
 
 
 def test_each_reason_to_hold_back_is_counted_by_its_name() -> None:

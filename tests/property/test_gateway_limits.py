@@ -1,5 +1,6 @@
 """Token buckets, purses and breakers: what they promise, whatever they are asked."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -72,6 +73,18 @@ def test_an_exhausted_purse_gives_nothing_until_the_day_is_over() -> None:
     assert purse.available(80_000.0, is_emergency=True) == 0
     purse.begin(86_400.0, day_s=86_400.0)
     assert purse.available(86_400.0 + 43_200.0) > 400
+
+
+@pytest.mark.parametrize("a_day", [1000, None])
+def test_a_purse_that_is_empty_for_an_hour_gives_again_when_the_hour_is_over(
+    a_day: int | None,
+) -> None:
+    purse = Purse(a_day=a_day)
+    purse.begin(0.0, day_s=86_400.0)
+    purse.exhaust(until=43_200.0)
+    assert purse.available(43_199.0, is_emergency=True) == 0
+    assert purse.available(43_200.0, is_emergency=True) >= 1000
+    assert purse.left == a_day
 
 
 def test_a_day_of_a_quota_is_as_long_as_its_clocks_make_it() -> None:

@@ -7,15 +7,21 @@ import msgspec
 from engine.cli.demo_view import Child, DemoState
 from engine.domain.decision import Action, Binding, Decision, PlatformDecision
 from engine.messaging.records import Heartbeat
-from engine.simulation.watch import CampaignView, View, WorkerView
+from engine.metrics.board import Heard
+from engine.metrics.watch import CampaignView, View
 from support.definitions import START, campaign
 
 
-def worker(name: str, *, heard_ago_s: float = 0.05, **fields: Any) -> WorkerView:  # noqa: ANN401
+def worker(name: str, *, heard_ago_s: float = 0.05, **fields: Any) -> Heard:  # noqa: ANN401
     """Return a worker with half of all partitions."""
     wanted: dict[str, Any] = {"partitions": list(range(32)), "rounds": 320, "decisions": 1_600}
     beat = Heartbeat(worker=name, version="1.0", started_at=START, at=START, **(wanted | fields))
-    return WorkerView(name, beat, heard_ago_s)
+    return Heard(beat, heard_ago_s)
+
+
+def workers(*heard: Heard) -> dict[str, Heard]:
+    """Return workers by name."""
+    return {one.beat.worker: one for one in heard}
 
 
 def campaign_view(name: str, *, spend_micros: int = 40_000_000) -> CampaignView:
@@ -45,7 +51,7 @@ def view(count: int = 200, **fields: Any) -> View:  # noqa: ANN401
     )
     base = View(
         is_connected=True,
-        workers=(worker("worker-1"), worker("worker-2")),
+        workers=workers(worker("worker-1"), worker("worker-2")),
         campaigns=campaigns,
         rounds=1_234,
         decisions=45_678,

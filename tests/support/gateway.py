@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.clock import Clock, SystemClock
-from engine.domain.campaign import PlatformBounds
+from engine.domain.campaign import Flight, PlatformBounds
 from engine.domain.codec import encode_campaign
 from engine.domain.decision import Binding
 from engine.domain.ids import partition_of
@@ -61,6 +61,8 @@ class Floor:
         state: State = State.ACTIVE,
         **fields: Any,  # noqa: ANN401
     ) -> int:
+        now = self.clock.now()
+        fields.setdefault("flight", Flight(now - 3600.0, now + 86_400.0))
         payload = encode_campaign(campaign(name, state=state, **fields))
         return await self.broker.campaigns.put(name, payload, expected=expected)
 

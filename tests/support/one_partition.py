@@ -39,7 +39,7 @@ class Fleet:
 
     async def report(self, name: str = NAME, platform: str = "google", **fields: Any) -> None:  # noqa: ANN401
         self.frames += 1
-        rows = [report(name, platform, at=self.clock.now(), **fields)]
+        rows = [report(name, platform, **({"at": self.clock.now()} | fields))]
         payload = frame(P, rows, sequence=self.frames)
         await self.broker.frames.publish(P, payload, message_id=f"f{self.frames}")
 

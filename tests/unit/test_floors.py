@@ -13,7 +13,7 @@ FLOORS = [
     {"domain"},
     {"core"},
     {"market", "reports", "backtest"},
-    {"messaging", "fleet", "platforms"},
+    {"messaging", "fleet", "platforms", "endpoint"},
     {"worker", "simulation", "campaigns", "logs", "gateway", "sandbox", "dashboard", "metrics"},
     {"wiring"},
     {"cli"},

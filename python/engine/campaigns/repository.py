@@ -125,11 +125,12 @@ class Repository:
         async with answered_within(self._patience):
             return await self._table.put_control(share.partition, name, payload, expected=expected)
 
-    async def halt(self, is_halted: bool, *, note: str = "") -> int:
+    async def halt(self, is_halted: bool, *, note: str = "", dry_run: bool = False) -> int:
         """Turn the kill switch of the whole fleet; return in how many partitions it was turned.
 
-        All campaigns of a partition hold from its next round on. Raises ConflictError where
-        somebody else turns it at the same time.
+        All campaigns of a partition hold from its next round on. `dry_run` only counts those in
+        which it would be turned. Raises ConflictError where somebody else turns it at the same
+        time.
         """
         turned = 0
         for partition in range(PARTITIONS):
@@ -142,23 +143,31 @@ class Repository:
                 control = decode_control(HALT_NAME, message.payload)
                 if isinstance(control, Halt) and control.is_halted == is_halted:
                     continue
+            turned += 1
+            if dry_run:
+                continue
             halt = Halt(is_halted, self._clock.now(), self._by, note)
             async with answered_within(self._patience):
                 await self._table.put_control(
                     partition, HALT_NAME, encode_control(halt), expected=expected
                 )
-            turned += 1
         return turned
 
-    async def halt_account(self, account: str, is_halted: bool, *, note: str = "") -> int:
-        """Turn the kill switch of one account; return in how many partitions it was turned."""
+    async def halt_account(
+        self, account: str, is_halted: bool, *, note: str = "", dry_run: bool = False
+    ) -> int:
+        """Turn the kill switch of one account; return in how many partitions it was turned.
+
+        `dry_run` only counts those in which it would be.
+        """
         turned = 0
         for partition in range(PARTITIONS):
             stored = await self.share(account, partition)
             if stored is not None and stored.share.is_halted != is_halted:
-                share = msgspec.structs.replace(stored.share, is_halted=is_halted, note=note)
-                await self.write_share(share, expected=stored.revision)
                 turned += 1
+                if not dry_run:
+                    share = msgspec.structs.replace(stored.share, is_halted=is_halted, note=note)
+                    await self.write_share(share, expected=stored.revision)
         return turned
 
     async def move(

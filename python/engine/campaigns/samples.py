@@ -19,6 +19,9 @@ __all__ = ["FIELDS", "FoundSample", "read_samples"]
 
 FIELDS = ("campaign", "platform", "at", "clicks", "spend", "impressions", "conversions")
 _REQUIRED = FIELDS[:5]
+MOST_AHEAD_S = 600.0
+"""A report further ahead is of a wrong clock: the core begins its window anew (`FUTURE_MS`)."""
+_LATEST = 4_102_444_800.0
 _COLUMNS = Columns(names=FIELDS, required=_REQUIRED)
 
 
@@ -95,10 +98,14 @@ class _Reader:
         if not fields.has("at"):
             return self._now
         try:
-            return instant(fields.raw("at"), zone=zone, since=self._now, now=self._now)
+            at = instant(fields.raw("at"), zone=zone, since=self._now, now=self._now)
         except ValueError:
             fields.refuse("at", TIME_WANTED)
             return self._now
+        # A time in milliseconds is far ahead too: what is wrong with it is said elsewhere.
+        if self._now + MOST_AHEAD_S < at <= _LATEST:
+            fields.refuse("at", "the end of a stretch that is over, or clocks that agree")
+        return at
 
     def _report(self, path: Path, wanted: str, found: object) -> None:
         if path not in self._refused:

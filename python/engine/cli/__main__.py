@@ -1,11 +1,12 @@
 """The process of `engine`: exit codes, and one line where something went wrong."""
 
+import contextlib
 import difflib
 import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts.exceptions import CycloptsError, UnknownCommandError
+from cyclopts.exceptions import CoercionError, CycloptsError, UnknownCommandError
 
 from engine.cli.app import COMMANDS, application
 from engine.cli.contexts import chosen, in_context
@@ -14,6 +15,7 @@ from engine.errors import ConfigError, EngineError
 __all__ = ["main", "run"]
 
 DONE, FAILED, NOT_UNDERSTOOD, INTERRUPTED = 0, 1, 2, 130
+_NUMBERS: dict[object, str] = {int: "a whole number", float: "a number"}
 
 
 def main() -> None:
@@ -37,10 +39,15 @@ def run(arguments: Sequence[str]) -> int:
             raise _first(group) from None
     except KeyboardInterrupt:
         return _said("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe has had enough: no complaint, and none from the exit's flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of a pipe has had enough: no complaint
+        _leave_stdout()
         return FAILED
+    except OSError as error:
+        if error.strerror is None:  # none of the system's, such as a TimeoutError
+            raise
+        _leave_stdout()
+        where = f"{error.filename}: " if error.filename else ""
+        return _said(f"{where}{error.strerror}", FAILED)  # the disk is full, and the like
     except CycloptsError as error:
         return _said(_usage(error, arguments), NOT_UNDERSTOOD)
     except ConfigError as error:
@@ -50,6 +57,12 @@ def run(arguments: Sequence[str]) -> int:
     except ImportError as error:  # of a command's own module, or of an extra it needs
         return _said(f"{error.__cause__ or error}", FAILED)
     return code if isinstance(code, int) else DONE
+
+
+def _leave_stdout() -> None:
+    """Let the exit's flush go nowhere: what could not be written now cannot be written then."""
+    with contextlib.suppress(OSError):  # a stdout that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _first(group: BaseException) -> BaseException:
@@ -65,6 +78,9 @@ def _usage(error: CycloptsError, arguments: Sequence[str]) -> str:
         near = difflib.get_close_matches(unknown, COMMANDS, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         return f"no command {unknown!r}{hint}; engine --help lists them"
+    if isinstance(error, CoercionError) and error.token and error.target_type in _NUMBERS:
+        name = error.token.keyword or (error.argument.name if error.argument else "")
+        return f"{name}: {_NUMBERS[error.target_type]}, found {error.token.value!r}"
     return " ".join(str(error).split())
 
 

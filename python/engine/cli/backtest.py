@@ -14,6 +14,7 @@ from engine.backtest.responses import fit
 from engine.backtest.results import CampaignResult, Inputs, Results, campaign_results
 from engine.backtest.run import Observed, Outcome, Simulated, World, run
 from engine.campaigns.files.reader import read_definitions
+from engine.cli.arguments import Whole
 from engine.cli.output import as_json, complain, progress, say, show_problems
 from engine.cli.session import AsJson
 from engine.core.book import CoreError
@@ -43,8 +44,8 @@ def command(
     mode: Mode = "both",
     interval: float | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
-    seed: int = 0,
-    charts: int = 3,
+    seed: Whole = 0,
+    charts: Whole = 3,
     json: AsJson = False,
 ) -> int:
     """Run the engine over a log of your own, and report what it would have made of it.
@@ -267,7 +268,8 @@ def _largest(rows: Rows, count: int) -> list[int]:
 
 def _write(out: Path, ran: _Backtest, results: Results, *, log: str) -> None:
     # matplotlib takes a while to import, which those who want no report need not wait for.
-    from engine.cli.backtest_page import Runs, backtest_page
+    from engine.cli.backtest_figures import Runs
+    from engine.cli.backtest_page import backtest_page
 
     runs = Runs(ran.rows, ran.outcomes.get("observe"), ran.outcomes.get("simulate"))
     with progress("drawing", None):

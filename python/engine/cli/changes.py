@@ -4,9 +4,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from engine.cli.arguments import Whole
 from engine.cli.output import as_json, complain, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
-from engine.domain.ids import is_campaign_id
+from engine.domain.ids import is_ad_account, is_campaign_id, is_platform
 from engine.domain.money import from_micros
 from engine.errors import MalformedMessageError
 from engine.messaging.changes import Done, Intend, Settled, Verdict, decode_journal
@@ -25,7 +26,7 @@ def command(
     platform: str | None = None,
     ad_account: str | None = None,
     result: Annotated[str | None, Parameter(name="--result")] = None,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Annotated[Whole, Parameter(name=["--limit", "-n"])] = 50,
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:
@@ -48,6 +49,13 @@ def command(
     """
     if campaign is not None and not is_campaign_id(campaign):
         complain(f"engine changes: an id of 1 to 64 of A-Z a-z 0-9 _ -, found {campaign!r}")
+        return NOT_UNDERSTOOD
+    if platform is not None and not is_platform(platform):
+        complain(f"engine changes: --platform such as google, found {platform!r}")
+        return NOT_UNDERSTOOD
+    if ad_account is not None and not is_ad_account(ad_account):
+        wanted = "--ad-account of 1 to 64 of A-Z a-z 0-9 _ -"
+        complain(f"engine changes: {wanted}, found {ad_account!r}")
         return NOT_UNDERSTOOD
     if limit < 1:
         complain(f"engine changes: --limit of 1 or more, found {limit}")

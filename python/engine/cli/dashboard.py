@@ -2,46 +2,36 @@
 
 import secrets
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
 
-from engine.campaigns.repository import Repository, state_by_flight
-from engine.cli.metrics_page import served_metrics
-from engine.cli.output import utc
+from engine.campaigns.repository import Repository
+from engine.cli.orders import wanted
+from engine.cli.serving import PATIENCE_S, Flag, ServiceSettings, serve_with, served_metrics
 from engine.cli.session import author
+from engine.cli.versions import engine_version
 from engine.clock import Clock, SystemClock
 from engine.dashboard.guard import is_local
 from engine.dashboard.service import DashboardService, listen
-from engine.domain.campaign import Campaign
 from engine.domain.lifecycle import State
-from engine.errors import ConfigError, DefinitionError
+from engine.errors import ConfigError
 from engine.messaging.credentials import masked
-from engine.messaging.identity import IdentitySettings
 from engine.messaging.permissions import Role
-from engine.wiring import DEFAULT_NATS, load, open_broker, run_service, set_up_logs
-from engine.wiring.process import stopped_by_signals
+from engine.wiring import open_broker, stopped_by_signals
 from engine.worker.settings import MetricsPort
 
 __all__ = ["DEFAULT_PORT", "CampaignSteering", "DashboardSettings", "command"]
 
 DEFAULT_PORT = 8787
-_PATIENCE_S = 30.0  # for a broker that starts at the same time
 _SHORTEST_TOKEN = 16
 
-# Flags are taken as text: a wrong one is then refused in the same words as a wrong variable.
-_Flag = Annotated[str | None, Parameter(show_default=False)]
 
-
-class DashboardSettings(IdentitySettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class DashboardSettings(ServiceSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the dashboard is, who may see it, and what it may do."""
 
-    nats: Annotated[
-        str, msgspec.Meta(description="a URL such as nats://127.0.0.1:4222", min_length=1)
-    ] = DEFAULT_NATS
     port: Annotated[
         int, msgspec.Meta(description="a port from 0 (any that is free) to 65535", ge=0, le=65_535)
     ] = DEFAULT_PORT
@@ -76,12 +66,6 @@ class DashboardSettings(IdentitySettings, frozen=True, forbid_unknown_fields=Tru
         int, msgspec.Meta(description="a number of streams from 1 such as 1000", ge=1, le=100_000)
     ] = 1_000
     metrics_port: MetricsPort | None = None
-    log_level: Annotated[
-        str,
-        msgspec.Meta(
-            description="debug, info, warning or error", pattern="^(debug|info|warning|error)$"
-        ),
-    ] = "info"
 
     def access(self) -> str:
         """Return the token that was chosen; "" where none was. Raises ConfigError."""
@@ -92,7 +76,9 @@ class DashboardSettings(IdentitySettings, frozen=True, forbid_unknown_fields=Tru
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no text"
             where = self.access_token_file
-            raise ConfigError(f"access_token_file: {where}: a file to read, {reason}") from None
+            raise ConfigError(
+                f"access_token_file: {where}: a file to read, found {reason}"
+            ) from None
         if len(found) < _SHORTEST_TOKEN:
             wanted = f"at least {_SHORTEST_TOKEN} characters"
             raise ConfigError(f"access_token_file: {wanted}, found {len(found)}")
@@ -101,17 +87,17 @@ class DashboardSettings(IdentitySettings, frozen=True, forbid_unknown_fields=Tru
 
 def command(
     *,
-    config: _Flag = None,
-    nats: _Flag = None,
-    port: _Flag = None,
-    bind: _Flag = None,
-    host: _Flag = None,
+    config: Flag = None,
+    nats: Flag = None,
+    port: Flag = None,
+    bind: Flag = None,
+    host: Flag = None,
     allow_changes: Annotated[bool, Parameter(negative="")] = False,
-    access_token_file: _Flag = None,
-    every: _Flag = None,
-    viewers: _Flag = None,
-    metrics_port: _Flag = None,
-    log_level: _Flag = None,
+    access_token_file: Flag = None,
+    every: Flag = None,
+    viewers: Flag = None,
+    metrics_port: Flag = None,
+    log_level: Flag = None,
 ) -> int:
     """Show the fleet in a browser until SIGTERM or Ctrl-C.
 
@@ -122,7 +108,7 @@ def command(
     Parameters
     ----------
     config
-        File of settings: YAML, TOML or JSON.
+        File of settings: YAML, TOML or JSON (also ENGINE_CONFIG).
     nats
         URL of the broker; nats://127.0.0.1:4222 where not given.
     port
@@ -145,21 +131,8 @@ def command(
     log_level
         debug, info, warning or error; info where not given.
     """
-    flags = {
-        "nats": nats,
-        "port": port,
-        "bind": bind,
-        "host": host,
-        "allow_changes": allow_changes or None,
-        "access_token_file": access_token_file,
-        "every": every,
-        "viewers": viewers,
-        "metrics_port": metrics_port,
-        "log_level": log_level,
-    }
-    settings = load(DashboardSettings, file=config, flags=flags)
-    set_up_logs(settings.log_level)
-    return run_service(lambda: _serve(settings), name="engine dashboard")
+    given = locals() | {"allow_changes": allow_changes or None}
+    return serve_with(DashboardSettings, _serve, given, name="engine dashboard")
 
 
 async def _serve(settings: DashboardSettings) -> None:
@@ -172,7 +145,7 @@ async def _serve(settings: DashboardSettings) -> None:
             settings.nats,
             name="dashboard",
             clock=clock,
-            patience=_PATIENCE_S,
+            patience=PATIENCE_S,
             identity=settings,
             role=Role.OPERATOR if settings.allow_changes else Role.DASHBOARD,
             writes=settings.allow_changes,
@@ -186,7 +159,7 @@ async def _serve(settings: DashboardSettings) -> None:
                 hosts=tuple(one for one in settings.host.split(",") if one),
                 reading_needs_token=not is_local(settings.bind),
                 steering=CampaignSteering(repository, clock) if settings.allow_changes else None,
-                version=_version(),
+                version=engine_version(),
                 place=masked(settings.nats),
                 every_s=settings.every,
                 most_viewers=settings.viewers,
@@ -205,18 +178,9 @@ class CampaignSteering:
         self._clock = clock
 
     async def move(self, campaign: str, verb: str, *, note: str) -> tuple[State, State]:
-        def wanted(entry: Campaign) -> State:
-            if verb == "pause":
-                return State.PAUSED
-            if verb == "stop":
-                return State.STOPPED
-            state = state_by_flight(entry.definition, self._clock.now())
-            if state is State.COMPLETED:
-                ended = utc(entry.definition.flight.ends_at)
-                raise DefinitionError("flight.ends_at", "a flight that is not over", ended)
-            return state
-
-        return await self._repository.move(campaign, wanted, note=note)
+        return await self._repository.move(
+            campaign, lambda one: wanted(verb, one, self._clock.now()), note=note
+        )
 
     async def halt(self, is_halted: bool, *, note: str) -> int:
         return await self._repository.halt(is_halted, note=note)
@@ -230,10 +194,3 @@ def _say(settings: DashboardSettings, port: int, new_token: str) -> None:
         address += f"#token={new_token}"
     sys.stderr.write(f"dashboard: {address}\n")
     sys.stderr.flush()
-
-
-def _version() -> str:
-    try:
-        return version("campaign-engine")
-    except PackageNotFoundError:  # run from a checkout
-        return "0"

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from engine.campaigns.redelivery import redeliver
+from engine.cli.arguments import Whole
 from engine.cli.output import as_json, complain, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.messaging.permissions import Role
@@ -21,7 +22,7 @@ _SHOWN = 512  # bytes of a payload
 def list_command(
     *,
     origin: str = "",
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Annotated[Whole, Parameter(name=["--limit", "-n"])] = 50,
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:
@@ -57,7 +58,7 @@ def list_command(
     return run(work, nats=nats)
 
 
-def show_command(sequence: int, /, *, json: AsJson = False, nats: Nats = None) -> int:
+def show_command(sequence: Whole, /, *, json: AsJson = False, nats: Nats = None) -> int:
     """Show a dead letter whole: origin, reason and payload.
 
     Parameters
@@ -86,7 +87,7 @@ def show_command(sequence: int, /, *, json: AsJson = False, nats: Nats = None) -
 
 
 def retry_command(
-    *sequences: int,
+    *sequences: Whole,
     all: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 - the flag's name
     origin: str = "",
     dry_run: Annotated[bool, Parameter(negative="")] = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from engine.campaigns.decided import newest_decisions, newest_of
+from engine.cli.arguments import Whole
 from engine.cli.output import as_json, complain, flush, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
@@ -25,7 +26,7 @@ def command(
     *,
     follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
     campaign: str | None = None,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 20,
+    limit: Annotated[Whole, Parameter(name=["--limit", "-n"])] = 20,
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:

@@ -10,8 +10,8 @@ from rich.text import Text
 from engine.cli.demo_platforms import PlatformTotals
 from engine.cli.demo_text import money, per_second, percent, ratio
 from engine.cli.demo_view import DemoState
+from engine.metrics.watch import View
 from engine.reports.summary import Summary
-from engine.simulation.watch import View
 
 __all__ = ["progress_line", "summary_panel"]
 
@@ -19,7 +19,7 @@ __all__ = ["progress_line", "summary_panel"]
 def progress_line(view: View, demo: DemoState) -> str:
     """Return one line for a terminal that is none: a log, a pipe, a CI job."""
     gone = [child.name for child in demo.children if child.exit_code is not None]
-    alive = sum(worker.is_alive for worker in view.workers)
+    alive = sum(worker.is_alive for worker in view.workers.values())
     return (
         f"{demo.elapsed_s:6.1f} s  {alive} workers"
         + (f" ({', '.join(gone)} gone)" if gone else "")

@@ -13,13 +13,23 @@ from engine.cli.demo_text import NONE, money, percent, price, ratio, share
 from engine.domain.decision import Action, Binding, PlatformDecision
 from engine.domain.lifecycle import State
 from engine.domain.money import MICROS
-from engine.simulation.watch import CampaignView, View, WorkerView
+from engine.metrics.board import Heard
+from engine.metrics.watch import CampaignView, View
 
 __all__ = ["Child", "DemoState", "render"]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _NO_WORKERS = ("market", "dashboard")  # of the demo's processes
 _WIDE = 104  # from here on there is room for more columns
+_WORKER_FIGURES = {  # and from which width on
+    "partitions": 44,
+    "rounds": 74,
+    "decisions": _WIDE,
+    "samples": 80,
+    "lag": 62,
+    "round": 68,
+    "heartbeat": 55,
+}
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -122,23 +132,20 @@ def _workers(view: View, demo: DemoState, width: int) -> Table:
     table = _table()
     table.add_column("worker", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    figures = ["partitions", "rounds", "samples", "lag", "round", "heartbeat"]
-    if width >= _WIDE:
-        figures.insert(2, "decisions")
+    figures = [figure for figure, from_width in _WORKER_FIGURES.items() if width >= from_width]
     for figure in figures:
         table.add_column(figure, justify="right", no_wrap=True)
-    heard = {worker.name: worker for worker in view.workers}
     processes = {child.name: child for child in demo.children if child.name not in _NO_WORKERS}
-    for name in sorted(heard.keys() | processes.keys()):
-        worker = heard.get(name)
+    for name in sorted(view.workers.keys() | processes.keys()):
+        worker = view.workers.get(name)
         state = _worker_state(worker, processes.get(name))
         shown = [NONE] * len(figures) if worker is None else _worker_figures(worker, figures)
         table.add_row(name, state, *shown)
     return table
 
 
-def _worker_figures(worker: WorkerView, wanted: list[str]) -> list[Text | str]:
-    beat, age = worker.beat, worker.heard_ago_s
+def _worker_figures(worker: Heard, wanted: list[str]) -> list[Text | str]:
+    beat, age = worker.beat, worker.ago_s
     heard_ago = f"{age * 1000:.0f} ms" if age < 10 else f"{age:.0f} s"
     shown: dict[str, Text | str] = {
         "partitions": str(len(beat.partitions)) if worker.is_alive else NONE,
@@ -152,7 +159,7 @@ def _worker_figures(worker: WorkerView, wanted: list[str]) -> list[Text | str]:
     return [shown[figure] for figure in wanted]
 
 
-def _worker_state(worker: WorkerView | None, child: Child | None) -> Text:
+def _worker_state(worker: Heard | None, child: Child | None) -> Text:
     if child is not None and child.exit_code is not None:
         how = f"signal {-child.exit_code}" if child.exit_code < 0 else f"exit {child.exit_code}"
         return Text(f"gone ({how})", style="bold red")

@@ -1,13 +1,12 @@
 """`engine explain`: why a campaign bids as it does, and what would have made it do otherwise."""
 
-from datetime import UTC
 from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
 
 from engine.campaigns.decided import newest_of
-from engine.campaigns.files.times import instant
+from engine.cli.arguments import time_of
 from engine.cli.choosing import near_id
 from engine.cli.decisions import decision_json
 from engine.cli.output import as_json, complain, say, utc
@@ -18,7 +17,7 @@ from engine.domain.ids import is_campaign_id, partition_of
 from engine.domain.money import MICROS
 from engine.domain.prospect import Prospect, Rate
 from engine.domain.reasons import condition_words, platform_sentence, sentence
-from engine.errors import BrokerError, ConfigError
+from engine.errors import BrokerError
 from engine.messaging.gateway_status import AccountStatus
 from engine.messaging.records import Decide
 from engine.metrics.board import Board
@@ -80,7 +79,7 @@ def command(
         complain(f"engine explain: an id of 1 to 64 of A-Z a-z 0-9 _ -, found {campaign!r}")
         return NOT_UNDERSTOOD
     settings = load(WorkerSettings)
-    until = _time(at)
+    until = time_of("--at", at)
 
     async def work(session: Session) -> int:
         found = await _explained(session, campaign, settings, until)
@@ -93,15 +92,6 @@ def command(
         return DONE
 
     return run(work, nats=nats)
-
-
-def _time(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return instant(text, zone=UTC, since=0.0, now=float("inf"))
-    except ValueError as error:
-        raise ConfigError(f"--at: {error}, found {text!r}") from None
 
 
 async def _explained(

@@ -1,18 +1,14 @@
 """`engine gateway`: decisions to ad platforms, and their reports back, until SIGTERM or SIGINT."""
 
 import os
-import re
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 from cyclopts import Parameter
 
-from engine.cli.metrics_page import served_metrics
+from engine.cli.serving import Flag, own_name, serve_with, served_health, served_metrics
+from engine.cli.versions import engine_version
 from engine.clock import Clock, SystemClock
 from engine.gateway.service import Gateway
 from engine.gateway.settings import AccountSettings, GatewaySettings, accounts_of, go_live
@@ -20,14 +16,11 @@ from engine.messaging.permissions import Role
 from engine.platforms.credentials import read_credentials
 from engine.platforms.port import Platform
 from engine.platforms.registry import make_platform
-from engine.wiring import load, open_broker, run_service, set_up_logs, stopped_by_signals
+from engine.wiring import open_broker, stopped_by_signals
 from engine.wiring.settings import read_file
-from engine.worker.health import serve_health
 
 __all__ = ["command", "maker", "serve"]
 
-# Flags are taken as text: a wrong one is then refused in the same words as a wrong variable.
-Flag = Annotated[str | None, Parameter(show_default=False)]
 Make = Callable[[AccountSettings], Platform]
 
 
@@ -80,15 +73,12 @@ def command(
     log_level
         debug, info, warning or error; info where not given.
     """
-    flags = {key: value for key, value in locals().items() if key not in ("config", "live")}
-    file = config or os.environ.get("ENGINE_CONFIG")
+    given = {key: value for key, value in locals().items() if key != "live"}
 
-    async def start() -> None:
-        settings = load(GatewaySettings, file=file, flags=flags)
-        set_up_logs(settings.log_level)
+    async def work(settings: GatewaySettings) -> None:
         await serve(settings, live=list(live))
 
-    return run_service(start, name="engine gateway")
+    return serve_with(GatewaySettings, work, given, name="engine gateway")
 
 
 async def serve(
@@ -100,7 +90,7 @@ async def serve(
 ) -> None:
     """Run a gateway until a signal stops it; with other adapters or another clock if handed in."""
     clock = clock or SystemClock()
-    name = settings.name or _own_name()
+    name = settings.name or own_name("gateway")
     content = read_file(Path(settings.accounts))
     accounts = go_live(accounts_of(content, file=settings.accounts), live)
     async with open_broker(
@@ -120,10 +110,10 @@ async def serve(
             make=make or maker(clock),
             interval=settings.interval,
             grace=settings.grace,
-            version=_version(),
+            version=engine_version(),
         )
         page = served_metrics(settings.metrics_port, service="gateway")
-        async with stopped_by_signals(service), _health(settings.health, service), page:
+        async with stopped_by_signals(service), served_health(settings.health, service), page:
             await service.run()
 
 
@@ -140,25 +130,3 @@ def maker(clock: Clock) -> Make:
         return make_platform(one.platform, credentials, clock=clock)
 
     return make
-
-
-@asynccontextmanager
-async def _health(address: str | None, service: Gateway) -> AsyncIterator[None]:
-    if address is None:
-        yield
-        return
-    async with serve_health(address, worker=service) as at:
-        structlog.get_logger(__name__).info("health_served", address=at)
-        yield
-
-
-def _own_name() -> str:
-    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
-    return f"{host[:40]}-gateway-{os.getpid()}"
-
-
-def _version() -> str:
-    try:
-        return version("campaign-engine")
-    except PackageNotFoundError:  # run from the source tree
-        return "0"

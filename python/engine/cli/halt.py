@@ -32,6 +32,7 @@ class _Halted(msgspec.Struct):
     waiting: list[int] = []  # by an owner that has not, so far as was waited
     unowned: list[int] = []
     is_seen: bool = True  # False: this user may not see what the fleet does
+    is_dry_run: bool = False  # nothing was turned: so many partitions would be
 
 
 def command(
@@ -65,63 +66,87 @@ def command(
     if not 0 <= wait <= 3600:
         raise ConfigError(f"--wait: seconds from 0 to 3600, found {wait:g}")
     whom = "every campaign" if account is None else f"the campaigns of account {account}"
-    if dry_run:
-        say(f"would {'let' if off else 'halt'} {whom}{' bid again' if off else ''}")
-        return DONE
-    if not yes:
+    if not (yes or dry_run):
         question = f"Let {whom} bid again?" if off else f"Halt {whom}?"
         refused = agreed(question, command="halt", nothing="nothing was changed")
         if refused is not None:
             return refused
 
     async def work(session: Session) -> int:
-        found = await _turn(session, is_halted=not off, account=account, note=note, wait=wait)
+        switch = _Switch(session, is_halted=not off, account=account, note=note)
+        found = await (switch.look() if dry_run else switch.turn(wait=wait))
         if json:
             as_json(found)
+        elif dry_run:
+            would = f"would let {whom} bid again" if off else f"would halt {whom}"
+            say(f"{would}: {found.turned} partitions to turn")
         else:
             _tell(found, whom)
         return DONE if not found.waiting and not found.unowned else FAILED
 
-    return run(work, nats=nats, role=Role.PUBLISHER)
+    return run(work, nats=nats, role=None if dry_run else Role.PUBLISHER)
 
 
-async def _turn(
-    session: Session, *, is_halted: bool, account: str | None, note: str, wait: float
-) -> _Halted:
-    clock = session.clock
-    began = clock.monotonic()
-    found = _Halted(is_halted, await _write(session, is_halted, account, note))
-    name = HALT_NAME if account is None else share_name(account)
-    revisions: dict[int, int] = {}
-    for partition in range(PARTITIONS):
-        entry = await session.broker.campaigns.get_control(partition, name)
-        if entry is not None:
-            revisions[partition] = entry.sequence
-    if account is not None and not revisions:
-        raise ConfigError(f"--account: an account that campaigns name, found {account!r}")
-    if not revisions:  # let go on what was never halted
+class _Switch:
+    """The kill switch of the fleet, or of an account: an entry in each partition."""
+
+    def __init__(
+        self, session: Session, *, is_halted: bool, account: str | None, note: str
+    ) -> None:
+        self._session = session
+        self._is_halted = is_halted
+        self._account = account
+        self._note = note
+
+    async def look(self) -> _Halted:
+        """Return what turning it would do."""
+        found = _Halted(self._is_halted, await self._write(dry_run=True), is_dry_run=True)
+        await self._revisions()
         return found
-    board = Board(broker=session.broker, clock=clock)
-    try:
-        async with board.following():
-            await _wait(session, board, revisions, found, until=began + wait)
-    except BrokerError:
-        found.is_seen = False
-    found.seconds = round(clock.monotonic() - began, 3)
-    return found
 
-
-async def _write(session: Session, is_halted: bool, account: str | None, note: str) -> int:
-    """Turn the switch; whoever turns it at the same time goes first, and then it is turned."""
-    turned = 0
-    for _ in range(ATTEMPTS):
+    async def turn(self, *, wait: float) -> _Halted:
+        """Turn it, and wait until every owner has read it, or has had time enough."""
+        session, clock = self._session, self._session.clock
+        began = clock.monotonic()
+        found = _Halted(self._is_halted, await self._write())
+        revisions = await self._revisions()
+        if not revisions:  # let go on what was never halted
+            return found
+        board = Board(broker=session.broker, clock=clock)
         try:
-            if account is None:
-                return turned + await session.repository.halt(is_halted, note=note)
-            return turned + await session.repository.halt_account(account, is_halted, note=note)
-        except ConflictError as error:
-            conflict = error
-    raise conflict
+            async with board.following():
+                await _wait(session, board, revisions, found, until=began + wait)
+        except BrokerError:
+            found.is_seen = False
+        found.seconds = round(clock.monotonic() - began, 3)
+        return found
+
+    async def _write(self, *, dry_run: bool = False) -> int:
+        """Turn it; whoever turns it at the same time goes first, and then it is turned."""
+        repository = self._session.repository
+        for _ in range(ATTEMPTS):
+            try:
+                if self._account is None:
+                    return await repository.halt(self._is_halted, note=self._note, dry_run=dry_run)
+                return await repository.halt_account(
+                    self._account, self._is_halted, note=self._note, dry_run=dry_run
+                )
+            except ConflictError as error:
+                conflict = error
+        raise conflict
+
+    async def _revisions(self) -> dict[int, int]:
+        """Return where it stands by partition. Raises ConfigError for an account of nobody."""
+        name = HALT_NAME if self._account is None else share_name(self._account)
+        revisions: dict[int, int] = {}
+        for partition in range(PARTITIONS):
+            entry = await self._session.broker.campaigns.get_control(partition, name)
+            if entry is not None:
+                revisions[partition] = entry.sequence
+        if self._account is not None and not revisions:
+            wanted = "an account that campaigns name"
+            raise ConfigError(f"--account: {wanted}, found {self._account!r}")
+        return revisions
 
 
 async def _wait(

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from engine.campaigns.decided import Ledger, newest_of
 from engine.campaigns.repository import Stored
+from engine.cli.arguments import Whole
 from engine.cli.choosing import WhereText, choice_of, near_id
 from engine.cli.decisions import decision_json, decision_line
 from engine.cli.output import as_json, complain, say, utc
@@ -30,7 +31,7 @@ def list_command(
     state: State | None = None,
     platform: str | None = None,
     where: WhereText = None,
-    limit: Annotated[int | None, Parameter(name=["--limit", "-n"])] = None,
+    limit: Annotated[Whole | None, Parameter(name=["--limit", "-n"])] = None,
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:

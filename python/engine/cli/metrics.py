@@ -30,7 +30,8 @@ def command(
     A sample is a platform's report for one campaign and stretch of time: campaign, platform, at
     (the end of the stretch; ISO 8601 or epoch seconds), clicks, spend (decimals, in the
     campaign's currency), impressions, conversions. Counts and spend of the stretch, never rates.
-    A second sample with the same campaign, platform and time replaces the first.
+    A second sample with the same campaign, platform and time replaces the first while that is in
+    the window (the newest 64 of the series); an older one is added, so send no long file twice.
 
     Parameters
     ----------

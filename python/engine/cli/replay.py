@@ -1,12 +1,11 @@
 """`engine replay`: what a fleet has recorded, decided again."""
 
-from datetime import UTC
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from engine.backtest.changes import Change, parse_change
-from engine.campaigns.files.times import instant
+from engine.cli.arguments import Whole, time_of
 from engine.cli.output import as_json, complain, progress, say, utc
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.domain.ids import PARTITIONS
@@ -25,12 +24,12 @@ MOST_SHOWN = 30
 
 def command(
     *,
-    partition: Annotated[list[int] | None, Parameter(negative="")] = None,
+    partition: Annotated[list[Whole] | None, Parameter(negative="")] = None,
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     interval: float | None = None,
-    window: int | None = None,
+    window: Whole | None = None,
     json: AsJson = False,
     nats: Nats = None,
 ) -> int:
@@ -63,7 +62,7 @@ def command(
     changes = [parse_change(text) for text in set_ or ()]
     settings = load(WorkerSettings, flags={"interval": interval, "window": window})
     numbers = _partitions(partition)
-    from_at, to_at = _time("--from", from_), _time("--to", to)
+    from_at, to_at = time_of("--from", from_), time_of("--to", to)
     if from_at is not None and to_at is not None and from_at > to_at:
         raise ConfigError(f"--to: a time after --from, found {to!r}")
 
@@ -92,15 +91,6 @@ def _partitions(given: list[int] | None) -> list[int]:
         if not 0 <= number < PARTITIONS:
             raise ConfigError(f"--partition: 0 to {PARTITIONS - 1}, found {number}")
     return sorted(set(given)) if given else list(range(PARTITIONS))
-
-
-def _time(flag: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return instant(text, zone=UTC, since=0.0, now=float("inf"))
-    except ValueError as error:
-        raise ConfigError(f"{flag}: {error}, found {text!r}") from None
 
 
 def _report(found: list[Rerun], changes: list[Change], *, json: bool) -> int:

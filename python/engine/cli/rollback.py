@@ -158,8 +158,10 @@ def _agreed(question: str) -> bool:
 def _problem(
     to: str | None, change: str | None, campaigns: tuple[str, ...], hold: float, *, release: bool
 ) -> str:
-    if sum((to is not None, change is not None, release)) != 1:
-        return "one of --to TIME, --change ID and --release, found none or more"
+    given = sum((to is not None, change is not None, release))
+    if given != 1:
+        found = f"{given} of them" if given else "none"
+        return f"one of --to TIME, --change ID and --release, found {found}"
     for name in campaigns:
         if not is_campaign_id(name):
             return f"an id of 1 to 64 of A-Z a-z 0-9 _ -, found {name!r}"

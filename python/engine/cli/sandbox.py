@@ -4,24 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 
 from engine.cli.market import MarketSettings
+from engine.cli.serving import PATIENCE_S, Flag, serve_with
 from engine.clock import SystemClock
 from engine.errors import ConfigError
-from engine.market.market import Market
 from engine.messaging.permissions import Role
 from engine.sandbox.ground import MarketGround
 from engine.sandbox.stand import AD_ACCOUNTS, Stand
-from engine.wiring import load, open_broker, run_service, set_up_logs
-from engine.wiring.process import stopped_by_signals
+from engine.wiring import open_broker, stopped_by_signals
 
 __all__ = ["SandboxSettings", "command", "platforms_of"]
-
-# Flags are taken as text: a wrong one is then refused in the same words as a wrong variable.
-_Flag = Annotated[str | None, Parameter(show_default=False)]
-
-_PATIENCE_S = 30.0  # for a broker that starts at the same time
 
 
 class SandboxSettings(MarketSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -40,16 +33,16 @@ class SandboxSettings(MarketSettings, frozen=True, forbid_unknown_fields=True, k
 
 def command(
     *,
-    config: _Flag = None,
-    platforms: _Flag = None,
-    directory: _Flag = None,
-    name: _Flag = None,
-    nats: _Flag = None,
-    seed: _Flag = None,
-    day_seconds: _Flag = None,
-    step: _Flag = None,
-    origin: _Flag = None,
-    log_level: _Flag = None,
+    config: Flag = None,
+    platforms: Flag = None,
+    directory: Flag = None,
+    name: Flag = None,
+    nats: Flag = None,
+    seed: Flag = None,
+    day_seconds: Flag = None,
+    step: Flag = None,
+    origin: Flag = None,
+    log_level: Flag = None,
 ) -> int:
     """Run local ad platforms until SIGTERM or Ctrl-C: Google Ads, Meta and TikTok as they answer.
 
@@ -60,7 +53,7 @@ def command(
     Parameters
     ----------
     config
-        File of settings: YAML, TOML or JSON.
+        File of settings: YAML, TOML or JSON (also ENGINE_CONFIG).
     platforms
         Which ones, with commas; google,meta,tiktok where not given.
     directory
@@ -80,11 +73,7 @@ def command(
     log_level
         debug, info, warning or error; info where not given.
     """
-    flags = {key: value for key, value in locals().items() if key != "config"}
-    settings = load(SandboxSettings, file=config, flags=flags)
-    wanted = platforms_of(settings.platforms)
-    set_up_logs(settings.log_level)
-    return run_service(lambda: _serve(settings, wanted), name="engine sandbox")
+    return serve_with(SandboxSettings, _serve, locals(), name="engine sandbox")
 
 
 def platforms_of(text: str) -> tuple[str, ...]:
@@ -97,25 +86,19 @@ def platforms_of(text: str) -> tuple[str, ...]:
     return names
 
 
-async def _serve(settings: SandboxSettings, platforms: tuple[str, ...]) -> None:
-    clock = SystemClock()
-    market = Market(
-        seed=settings.seed,
-        step_ms=round(settings.step * 1000),
-        day_seconds=settings.day_seconds,
-        origin_ms=round(settings.origin * 1000),
-    )
+async def _serve(settings: SandboxSettings) -> None:
+    clock, platforms = SystemClock(), platforms_of(settings.platforms)
     async with open_broker(
         settings.nats,
         name=settings.name,
         clock=clock,
-        patience=_PATIENCE_S,
+        patience=PATIENCE_S,
         identity=settings,
         role=Role.GATEWAY,
     ) as broker:
         service = Stand(
             broker=broker,
-            ground=MarketGround(market, platforms=platforms),
+            ground=MarketGround(settings.market(), platforms=platforms),
             clock=clock,
             directory=Path(settings.directory),
         )

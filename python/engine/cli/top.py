@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from engine.cli.arguments import Whole
 from engine.cli.output import as_json, complain, say
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.cli.top_keys import Looking, Page, keys_of, pressed
@@ -35,6 +36,7 @@ from engine.cli.top_view import (
 from engine.errors import ConfigError
 from engine.messaging.credentials import masked
 from engine.metrics.board import Board
+from engine.reports.facts import parse
 from engine.wiring import DEFAULT_NATS
 
 __all__ = ["command"]
@@ -51,7 +53,7 @@ def command(
     where: Annotated[str | None, Parameter(name="--where")] = None,
     sort: Sort = "spent",
     ascending: Annotated[bool, Parameter(negative="")] = False,
-    limit: Annotated[int, Parameter(name=["--limit", "-n"])] = 50,
+    limit: Annotated[Whole, Parameter(name=["--limit", "-n"])] = 50,
     every: float = 1.0,
     json: AsJson = False,
     nats: Nats = None,
@@ -79,7 +81,8 @@ def command(
         raise ConfigError(f"--limit: 1 or more, found {limit}")
     if not 0.1 <= every <= 60:
         raise ConfigError(f"--every: seconds from 0.1 to 60, found {every:g}")
-    filter_of(where or "", strict=True)  # before there is a connection
+    if where is not None:
+        parse(where)  # before there is a connection
     looking = Looking(page=page, sort=sort, is_ascending=ascending, filter=where or "")
 
     async def work(session: Session) -> int:

@@ -136,16 +136,15 @@ class Filter:
         (self._fits.add if fits else self._fits.discard)(name)
 
 
-def filter_of(text: str, *, strict: bool = False) -> Filter:
+def filter_of(text: str) -> Filter:
     """Return the filter that a text is: an expression where it reads as one, else part of an id.
 
-    `strict`: an expression and nothing else. Raises WhereError, where it looks like an expression
-    and is wrong.
+    Raises WhereError, where it looks like an expression and is wrong.
     """
     text = text.strip()
     if not text:
         return Filter("", None)
-    if not strict and not any(sign in text for sign in "=<>~ "):
+    if not any(sign in text for sign in "=<>~ "):
         return Filter(text, None)
     return Filter(text, parse(text))
 

@@ -37,17 +37,17 @@ AROUND = 5  # lines that are not rows: title, figures, heads of columns, foot, a
 
 CAMPAIGN_COLUMNS = (
     ("campaign", "left", 0),
-    ("state", "left", 0),
+    ("state", "left", 80),
     ("spent", "right", 0),
     ("of plan", "right", 0),
     ("budget", "right", 100),
-    ("best", "left", 0),
-    ("bid", "right", 0),
+    ("best", "left", 52),
+    ("bid", "right", 45),
     ("cpc", "right", 110),
     ("cvr", "right", 110),
-    ("roi", "right", 0),
+    ("roi", "right", 60),
     ("conf", "right", 100),
-    ("bound by", "left", 0),
+    ("bound by", "left", 70),
     ("ago", "right", 120),
 )
 """Heads, where cells stand, and from which width of the terminal on there is room for them."""
@@ -56,12 +56,12 @@ WORKER_COLUMNS = (
     ("worker", "left", 0),
     ("state", "left", 0),
     ("partitions", "right", 0),
-    ("rounds", "right", 0),
+    ("rounds", "right", 60),
     ("decisions", "right", 90),
     ("samples", "right", 90),
-    ("lag", "right", 0),
-    ("round", "right", 0),
-    ("late", "right", 0),
+    ("lag", "right", 50),
+    ("round", "right", 66),
+    ("late", "right", 72),
     ("skipped", "right", 100),
     ("version", "left", 110),
     ("heard", "right", 0),
@@ -70,15 +70,16 @@ PLATFORM_COLUMNS = (
     ("platform", "left", 0),
     ("campaigns", "right", 0),
     ("bidding", "right", 0),
-    ("losing", "right", 0),
-    ("ad account", "left", 0),
-    ("mode", "left", 0),
-    ("breaker", "left", 0),
-    ("quota left", "right", 0),
+    ("losing", "right", 40),
+    ("ad account", "left", 64),
+    ("mode", "left", 70),
+    ("breaker", "left", 48),
+    ("quota left", "right", 78),
     ("waiting", "right", 90),
     ("held back", "right", 90),
 )
 _Columns = Sequence[tuple[str, str, int]]
+_NAME = 12  # characters of whose line it is, whatever else there is no room for
 
 
 def render(
@@ -269,6 +270,7 @@ def _table(columns: _Columns, rows: Sequence[list[str]], width: int) -> Table:
             no_wrap=True,
             overflow="ellipsis",
             ratio=1 if i == 0 else None,
+            min_width=_NAME if i == 0 else None,
         )
     for row in rows:
         table.add_row(*(Text(row[i], style=_style(columns[i][0], row[i])) for i in shown))

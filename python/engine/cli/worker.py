@@ -1,33 +1,25 @@
 """`engine worker`: one worker of the fleet, until SIGTERM or SIGINT."""
 
-import os
-import re
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import structlog
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from engine.cli.metrics_page import served_metrics
+from engine.cli.serving import Flag, own_name, serve_with, served_health, served_metrics
+from engine.cli.versions import engine_version
 from engine.clock import Clock, SystemClock
 from engine.messaging.permissions import Role
-from engine.metrics.worker import worker_families
-from engine.wiring import open_broker, run_service, set_up_logs, stopped_by_signals
-from engine.wiring.settings import load
-from engine.worker.health import serve_health
+from engine.wiring import open_broker, stopped_by_signals
 from engine.worker.service import Worker
 from engine.worker.settings import WorkerSettings
 from engine.worker.tally import ROUND_BOUNDS_MS
 
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
 __all__ = ["app", "command", "serve"]
 
 app = App(name="worker", help="Run one worker of the fleet until SIGTERM or SIGINT.")
-
-# Flags are taken as text: a wrong one is then refused in the same words as a wrong variable.
-Flag = Annotated[str | None, Parameter(show_default=False)]
 
 
 @app.default
@@ -82,20 +74,12 @@ def command(
     log_level
         debug, info, warning or error; info where not given.
     """
-    flags = {key: value for key, value in locals().items() if key != "config"}
-    file = config or os.environ.get("ENGINE_CONFIG")
-
-    async def start() -> None:
-        settings = load(WorkerSettings, file=file, flags=flags)
-        set_up_logs(settings.log_level)
-        await serve(settings)
-
-    return run_service(start, name="engine worker")
+    return serve_with(WorkerSettings, serve, locals(), name="engine worker")
 
 
 async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None:
     """Run a worker with these settings until a signal stops it; by another clock if handed in."""
-    name, clock = settings.name or _own_name(), clock or SystemClock()
+    name, clock = settings.name or own_name(), clock or SystemClock()
     async with open_broker(
         settings.nats,
         name=name,
@@ -106,34 +90,14 @@ async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None
         writes=True,
     ) as broker:
         service = Worker(
-            broker=broker, clock=clock, name=name, settings=settings, version=_version()
+            broker=broker, clock=clock, name=name, settings=settings, version=engine_version()
         )
-        page = served_metrics(
-            settings.metrics_port,
-            service="worker",
-            collect=lambda: worker_families(service, bounds_ms=ROUND_BOUNDS_MS),
-        )
-        async with stopped_by_signals(service), _health(settings.health, service), page:
+
+        def families() -> "Iterable[Metric]":
+            from engine.metrics.worker import worker_families  # as served_metrics imports its own
+
+            return worker_families(service, bounds_ms=ROUND_BOUNDS_MS)
+
+        page = served_metrics(settings.metrics_port, service="worker", collect=families)
+        async with stopped_by_signals(service), served_health(settings.health, service), page:
             await service.run()
-
-
-@asynccontextmanager
-async def _health(address: str | None, worker: Worker) -> AsyncIterator[None]:
-    if address is None:
-        yield
-        return
-    async with serve_health(address, worker=worker) as at:
-        structlog.get_logger(__name__).info("health_served", address=at)
-        yield
-
-
-def _own_name() -> str:
-    host = re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())
-    return f"{host[:48]}-{os.getpid()}"
-
-
-def _version() -> str:
-    try:
-        return version("campaign-engine")
-    except PackageNotFoundError:  # run from the source tree
-        return "0"

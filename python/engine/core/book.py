@@ -139,7 +139,7 @@ class Book:
             for field, value in _fields(definition).items():
                 row[field] = value
             row["is_active"] = campaign.state in _MAY_BID
-            row["calendar"] = self._calendar(definition)
+            row["calendar"] = self._calendar(definition, campaign.changed_at)
             series.extend(_series(definition))
         self._core.put(rows.tobytes(), np.array(series, SERIES_ROW).tobytes())
         for campaign in campaigns:
@@ -275,12 +275,19 @@ class Book:
         book._calendars = {key: number for number, key in enumerate(saved.calendars, start=1)}
         return book
 
-    def _calendar(self, definition: Definition) -> int:
-        """Return the number of the calendar of a definition's days; the core learns new ones."""
+    def _calendar(self, definition: Definition, changed_at: float) -> int:
+        """Return the number of the calendar of a definition's days; the core learns new ones.
+
+        It begins with the flight, or with the year in which the campaign was last changed: a flight
+        that began long ago has days of its zone once more.
+        """
         if definition.timezone == "UTC":
             return 0
-        _in_range("flight.starts_at", definition.flight.starts_at, _LATEST)
-        year = datetime.fromtimestamp(definition.flight.starts_at, UTC).year
+        flight = definition.flight
+        _in_range("flight.starts_at", flight.starts_at, _LATEST)
+        _in_range("flight.ends_at", flight.ends_at, _LATEST)
+        begins_at = max(flight.starts_at, min(changed_at, flight.ends_at))
+        year = datetime.fromtimestamp(begins_at, UTC).year
         key = (definition.timezone, year)
         if key not in self._calendars:
             number = len(self._calendars) + 1
@@ -297,7 +304,7 @@ _LONGEST_HOLD_S = 2**32 / 1000 - 1
 def midnights_ms(timezone: str, year: int) -> tuple[int, ...]:
     """Return when the days of a time zone begin, from a week before a year to two years after it.
 
-    Epoch milliseconds, ascending: 800 or so. Flights that last longer end in days of 24 hours.
+    Epoch milliseconds, ascending: 800 or so. Later days have 24 hours until the campaign changes.
     Where clocks skip midnight the day begins when they do. Raises CoreError for an unknown zone.
     """
     try:

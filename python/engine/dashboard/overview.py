@@ -8,10 +8,9 @@ from engine.dashboard.columns import STATES, UNDECIDED, CampaignColumns
 from engine.dashboard.live import Live
 from engine.dashboard.query import ACTION_NAMES, BINDING_NAMES
 from engine.domain.ids import PARTITIONS
+from engine.fleet.membership import SUSPICION_S
 
-__all__ = ["SUSPICION_S", "alive_workers", "summary"]
-
-SUSPICION_S = 0.6  # six heartbeats missed
+__all__ = ["alive_workers", "summary"]
 
 
 def summary(live: Live) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from engine.dashboard.columns import CampaignColumns, binding_of
 from engine.dashboard.live import Handover, Live, Worker
-from engine.dashboard.overview import SUSPICION_S
 from engine.dashboard.query import code_name
 from engine.domain.decision import Binding
 from engine.domain.ids import PARTITIONS
+from engine.fleet.membership import SUSPICION_S
 
 __all__ = ["platforms_page", "workers_page"]
 

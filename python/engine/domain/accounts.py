@@ -70,6 +70,11 @@ class Committed(msgspec.Struct, frozen=True):
     share_micros: int  # the most that its owner may go by: the share before too, until it is read
     spent_micros: int = 0  # settled and reserved, the least that its share can be
 
+    @property
+    def most_micros(self) -> int:
+        """Return what must be taken for given."""
+        return max(self.share_micros, self.spent_micros)
+
 
 def deal(cap_micros: int, needs: Mapping[int, int]) -> dict[int, int]:
     """Return shares of a cap in proportion to what partitions need; they add up to it exactly.
@@ -106,18 +111,16 @@ def redeal(
     >>> redeal(100, {3: 1, 7: 1}, {3: Committed(share_micros=50)})
     {3: 50, 7: 50}
     """
-    # What is spent stays: the rest of the cap is dealt by need.
+    # What is spent stays: the rest of the cap is dealt by need. A partition may have committed more
+    # than its share, in the rounds before it read that the share fell.
     targets = deal(cap_micros, needs)
     everybody = {**dict.fromkeys(given, 0), **targets}
-    floors = {
-        key: min(given[key].spent_micros, given[key].share_micros) if key in given else 0
-        for key in everybody
-    }
+    floors = {key: given[key].spent_micros if key in given else 0 for key in everybody}
     wanted = _above(floors, everybody, cap_micros)
-    free = max(cap_micros - sum(one.share_micros for one in given.values()), 0)
+    free = max(cap_micros - sum(one.most_micros for one in given.values()), 0)
     shares, rises = {}, {}
     for key, share in wanted.items():
-        before = given[key].share_micros if key in given else 0
+        before = given[key].most_micros if key in given else 0
         shares[key] = min(share, before)
         rises[key] = max(share - before, 0)
     asked = sum(rises.values())

@@ -46,9 +46,9 @@ def _plain(text: str) -> _Reason:
 
 
 def _budget(decision: Decision, definition: Definition | None) -> str:
-    spent = f"{from_micros(decision.settled_micros)} is spent"
+    spent = f"{_spent(decision.settled_micros)} is spent"
     if decision.reserved_micros:
-        spent += f" and {from_micros(decision.reserved_micros)} given out"
+        spent += f" and {_spent(decision.reserved_micros)} given out"
     if definition is None:
         return f"the budget leaves no more, {spent}"
     return f"the budget of {_money(definition.budget_micros, definition)} leaves no more, {spent}"
@@ -65,7 +65,7 @@ def _account_cap(decision: Decision, definition: Definition | None) -> str:
     name = "" if definition is None or definition.account is None else f" {definition.account}"
     return (
         f"the account{name} leaves this partition's campaigns no more, or no share of its caps is "
-        f"known here; {from_micros(decision.settled_micros)} is spent by this one"
+        f"known here; {_spent(decision.settled_micros)} is spent by this one"
     )
 
 
@@ -105,7 +105,7 @@ def _confidence(decision: Decision, definition: Definition | None) -> str:
 def _pacing(decision: Decision, definition: Definition | None) -> str:
     return (
         f"pacing keeps spend on its plan, at {decision.pacing_multiplier:.2f} of what a click is "
-        f"worth; {from_micros(decision.settled_micros)} is spent"
+        f"worth; {_spent(decision.settled_micros)} is spent"
     )
 
 
@@ -253,3 +253,12 @@ def _at_cvr(decision: Decision) -> str:
 
 def _money(micros: int, definition: Definition) -> str:
     return f"{from_micros(micros)} {definition.currency}"
+
+
+def _spent(micros: int) -> str:
+    """Return what was spent to the cent: clicks have prices of more digits, and nobody reads them.
+
+    >>> _spent(740_615_993), _spent(4_999)
+    ('740.62', '0.00')
+    """
+    return from_micros(round(micros, -4))

@@ -8,13 +8,15 @@ import math
 from collections import deque
 from collections.abc import Collection
 
-__all__ = ["DEAF_S", "HEARTBEAT_S", "SUSPICION_S", "Membership"]
+__all__ = ["DEAF_S", "HEARTBEAT_S", "ROLL_CALL_S", "SUSPICION_S", "Membership"]
 
 HEARTBEAT_S = 0.1
 SUSPICION_S = 0.6
 """Six heartbeats missed: 0.60 s (p50) from kill -9 to the next owner's decision, as measured."""
 DEAF_S = HEARTBEAT_S + SUSPICION_S / 2
 """Whose own heartbeat has not come back for so long hears nobody else's either."""
+ROLL_CALL_S = 1.5 * HEARTBEAT_S
+"""Who has just started and heard nobody for so long may take what the chains say is nobody's."""
 _REMEMBERED = 256  # lost connections: what is still on its way of one comes within moments
 
 
@@ -23,7 +25,8 @@ class Membership:
 
     Times are readings of one monotonic clock, in seconds. Whoever was deaf for a while (just
     started, disconnected, its loop late, its own heartbeats not coming back) calls `deaf_until`
-    and judges nobody for one suspicion time: the silence was its own.
+    and judges nobody for one suspicion time: the silence was its own. What its chain says is
+    nobody's a worker that has just started may have sooner, where it hears nobody but itself.
 
     A worker whose connection the broker knows to have ended is dead at once. Where it is not, as
     it only changed connections, it comes back with the next heartbeat over the new one.
@@ -40,6 +43,8 @@ class Membership:
         self._worker = worker
         self._suspicion = suspicion
         self._judges_from = now + suspicion
+        self._answers_until: float | None = now + ROLL_CALL_S  # None: it has not just started
+        self._has_echo = False
         self._echo_at = now
         self._peers: dict[str, _Peer] = {}
         self._lost: deque[str] = deque(maxlen=_REMEMBERED)
@@ -60,7 +65,7 @@ class Membership:
         something new, so that partitions may have to move.
         """
         if worker == self._worker:
-            self._echo_at = now
+            self._echo_at, self._has_echo = now, True
             return False
         if connection and connection in self._lost:
             return False  # it was on its way when the connection ended
@@ -94,12 +99,27 @@ class Membership:
     def deaf_until(self, now: float) -> None:
         """Judge nobody for one suspicion time, and count everybody known as just heard."""
         self._judges_from = now + self._suspicion
+        self._answers_until = None
         for peer in self._peers.values():
             peer.at = now
 
     def may_judge(self, now: float) -> bool:
         """Return whether this worker has listened long enough for silence to mean something."""
         return now >= self._judges_from
+
+    def roll_call_ends_in(self, now: float) -> float:
+        """Return how soon a worker that has just started need not wait for answers; else inf."""
+        until = self._answers_until
+        return math.inf if until is None or now >= until else until - now
+
+    def judges_in(self, now: float) -> float:
+        """Return in how many seconds that is so, 0 where it is already."""
+        return max(0.0, self._judges_from - now)
+
+    def is_alone_at_start(self, now: float) -> bool:
+        """Return whether this worker has just started, hears itself, and nobody else so far."""
+        until = self._answers_until
+        return until is not None and now >= until and self._has_echo and not self._peers
 
     def alive(self, now: float) -> frozenset[str]:
         """Return the workers that are to have partitions: this one, and those heard and staying."""

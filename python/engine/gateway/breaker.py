@@ -26,15 +26,27 @@ class State(Enum):
     HALF_OPEN = "half-open"
 
 
+_Count = Annotated[int, Meta(gt=0, description="a whole number above 0")]
+_Positive = Annotated[float, Meta(gt=0, description="a number above 0")]
+
+
 class BreakerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a breaker opens, and for how long."""
 
-    calls: Annotated[int, Meta(title="The newest so many calls are looked at")] = 10
-    least: Annotated[int, Meta(title="Fewer say nothing")] = 3
-    share: Annotated[float, Meta(title="Part of them that failed, for it to open")] = 0.5
-    open_s: Annotated[float, Meta(title="Seconds open, doubled each time in a row")] = 5.0
-    longest_s: Annotated[float, Meta(title="The most of that")] = 300.0
-    probe_s: Annotated[float, Meta(title="Seconds until a silent probe is given up")] = 60.0
+    calls: Annotated[_Count, Meta(title="The newest so many calls are looked at")] = 10
+    least: Annotated[_Count, Meta(title="Fewer say nothing")] = 3
+    share: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=1,
+            title="Part of them that failed, for it to open",
+            description="a fraction above 0, up to 1",
+        ),
+    ] = 0.5
+    open_s: Annotated[_Positive, Meta(title="Seconds open, doubled each time in a row")] = 5.0
+    longest_s: Annotated[_Positive, Meta(title="The most of that")] = 300.0
+    probe_s: Annotated[_Positive, Meta(title="Seconds until a silent probe is given up")] = 60.0
 
 
 class Breaker:

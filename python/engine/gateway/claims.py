@@ -8,7 +8,7 @@ are counted as unknown: whether another platform claims them too cannot be told.
 
 from engine.platforms.port import ReportRow
 
-__all__ = ["Claims"]
+__all__ = ["Claims", "unknown_milli"]
 
 MILLI = 1000
 
@@ -18,8 +18,8 @@ class Claims:
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], tuple[float, str]] = {}
+        self._again: dict[tuple[str, str, str], float] = {}  # claims that were counted as lost
         self.duplicates = 0  # since the start: sales claimed a second time
-        self.unknown_milli = 0  # conversions without an order id, in the newest reports
 
     def hear(self, campaign: str, platform: str, row: ReportRow) -> None:
         """Note the claims of a row; call it for all rows before `lost` of any."""
@@ -36,10 +36,17 @@ class Claims:
             known = self._first.get((campaign, order))
             if known is not None and known[1] != platform:
                 lost += MILLI
-        self.duplicates += lost // MILLI
-        self.unknown_milli += max(row.milliconversions - MILLI * len(row.order_ids), 0)
+                if (campaign, platform, order) not in self._again:  # a row is read again and again
+                    self._again[campaign, platform, order] = row.starts_at
+                    self.duplicates += 1
         return lost
 
     def forget_before(self, at: float) -> None:
         """Forget claims of stretches that are not restated any more."""
         self._first = {key: claim for key, claim in self._first.items() if claim[0] >= at}
+        self._again = {key: start for key, start in self._again.items() if start >= at}
+
+
+def unknown_milli(row: ReportRow) -> int:
+    """Return the conversions of a row, in thousandths, that no order id was told of."""
+    return max(row.milliconversions - MILLI * len(row.order_ids), 0)

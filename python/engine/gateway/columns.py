@@ -38,7 +38,8 @@ class Columns:
     sequence: NDArray[np.int64]
     # what the campaign allows
     is_linked: NDArray[np.bool_]
-    may_run: NDArray[np.bool_]  # its campaign is active, and its flight is on
+    may_run: NDArray[np.bool_]  # its campaign is active
+    ends_at: NDArray[np.float64]  # its flight
     value: NDArray[np.float64]  # of a conversion; NaN: not known
     least_bid: NDArray[np.float64]
     most_bid: NDArray[np.float64]
@@ -115,6 +116,7 @@ _FIELDS: dict[str, tuple[Any, Any, int]] = {
     "sequence": (np.int64, 0, 0),
     "is_linked": (np.bool_, False, 0),
     "may_run": (np.bool_, False, 0),
+    "ends_at": (np.float64, np.inf, 0),
     "value": (np.float64, _NAN, 0),
     "least_bid": (np.float64, 0.0, 0),
     "most_bid": (np.float64, np.inf, 0),

@@ -101,7 +101,8 @@ def desires(
     is_at_cap = has_cap & (room <= 0) & (over >= settings.tolerance)
     is_runaway = has_cap & (room < 0) & (over > settings.runaway)
     must_not = is_idle & np.isin(c.bound_by[:n], AT_ONCE)
-    may_not = c.is_linked[:n] & ~c.may_run[:n]
+    # Of a flight that is over no worker has to tell: none may be alive.
+    may_not = c.is_linked[:n] & (~c.may_run[:n] | (now >= c.ends_at[:n]))
     lasts = is_idle & (now - c.idle_since[:n] >= settings.off_after_s)
 
     serving = np.where(has_bid, 1.0, np.nan)

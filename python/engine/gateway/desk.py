@@ -16,7 +16,7 @@ from engine.domain.lifecycle import State
 from engine.gateway.bucket import TokenBucket
 from engine.gateway.columns import MOVES, SERVING, STEER, STEERED_BY, Columns, lever_of
 from engine.gateway.desire import DesireSettings, Why, desires, follow_bid, follow_rate
-from engine.gateway.gate import GateSettings, HeldBack, Picked, pick, settle
+from engine.gateway.gate import Gate, HeldBack, Picked, pick, settle
 from engine.gateway.purse import Purse
 from engine.gateway.worth import Curves
 from engine.messaging.changes import Change, Setting
@@ -74,7 +74,7 @@ class Desk:
         ad_account: str,
         purse: Purse,
         bucket: TokenBucket,
-        gate: GateSettings,
+        gate: Gate,
         desire: DesireSettings,
         hourly: int | None = None,
     ) -> None:
@@ -96,6 +96,8 @@ class Desk:
         self._claims: dict[str, dict[str, Link]] = {}  # by entity and campaign
         self._claimed: dict[str, str] = {}  # entity by campaign
         self._links: dict[int, Link] = {}  # who has a place
+        self._leaving: dict[int, Link] = {}  # let go by its campaign, and not stopped yet
+        self._holders: dict[int, str] = {}  # campaign whose counts a place has
         self._halted: set[int] = set()  # partitions
         self._why_unlinked: dict[str, str] = {}
         self._pins: dict[tuple[str, int], tuple[Setting, float]] = {}  # by entity and move
@@ -184,23 +186,36 @@ class Desk:
         place = self._places.get(entity)
         if winner is None:
             if place is not None:
-                self.columns.is_linked[place] = False
-                self._links.pop(place, None)
+                self._let_go(place)
             return set()
         moved: set[int] = set()
         if place is None:
             place = self._add(entity)
             moved.add(place)
-        before = self._links.get(place)
-        if before is not None and before.id != winner.id:
+        if self._holders.setdefault(place, winner.id) != winner.id:
             was_ours = bool(self.columns.is_ours[place])
             self.columns.reset(place)
             self.columns.is_ours[place] = was_ours
             moved.add(place)
-        self._links[place] = winner
+        self._links[place], self._holders[place] = winner, winner.id
+        self._leaving.pop(place, None)
         self._allow(place, winner)
         self._pin(place)
         return moved
+
+    def _let_go(self, place: int) -> None:
+        """Have an entity stopped that nobody claims any more: it would spend unseen."""
+        c, link = self.columns, self._links.pop(place, None)
+        if link is not None and c.is_linked[place]:
+            c.may_run[place] = False
+            self._leaving[place] = link
+            self._leave(place)
+
+    def _leave(self, place: int) -> None:
+        """Leave an entity to itself once it was let go and does not serve."""
+        if place in self._leaving and self.columns.serving[place] == 0.0:
+            del self._leaving[place]
+            self.columns.is_linked[place] = False
 
     def _add(self, entity: str) -> int:
         place = self.columns.add()
@@ -216,6 +231,7 @@ class Desk:
         state = link.campaign.state
         c.is_linked[place] = state not in NOT_IN_CHARGE and self.currency is not None
         c.may_run[place] = state is State.ACTIVE
+        c.ends_at[place] = definition.flight.ends_at
         c.value[place] = _or_nan(definition.conversion_value_micros)
         low = rails.min_bid_micros if bounds.min_bid_micros is None else bounds.min_bid_micros
         high = rails.max_bid_micros if bounds.max_bid_micros is None else bounds.max_bid_micros
@@ -264,8 +280,8 @@ class Desk:
         levers = (standing.bid_micros, standing.target_cpa_micros, standing.target_roas, None)
         steer = levers[index]
         if not c.in_flight[place, SERVING]:
-            if standing.is_serving and c.serving[place] == 0.0:
-                c.is_ours[place] = False  # somebody has started it again
+            if standing.is_serving:
+                c.is_ours[place] = False  # whoever has started it: who pauses it next is another
             c.serving[place] = float(standing.is_serving)
         if not c.in_flight[place, STEER]:
             c.steered_by[place] = index
@@ -273,6 +289,7 @@ class Desk:
         budget = None if standing.is_budget_shared else standing.daily_budget_micros
         c.budget[place] = _or_nan(budget)
         c.is_known[place] = True
+        self._leave(place)
 
     def ordered(self, settings: Sequence[Setting], *, until: float) -> None:
         """Pin levers to what somebody ordered, until a time; one without settings frees all."""
@@ -338,11 +355,12 @@ class Desk:
         c, changes = self.columns, []
         for i, place in enumerate(picked.place.tolist()):
             move, before = int(picked.move[i]), float(picked.before[i])
+            link = self._links.get(place) or self._leaving[place]
             c.in_flight[place, move] = True
             changes.append(
                 Change(
                     id="",
-                    campaign=self._links[place].id,
+                    campaign=link.id,
                     entity=self._entities[place],
                     lever=lever_of(move, int(c.steered_by[place])).value,
                     value=float(picked.value[i]),
@@ -369,6 +387,7 @@ class Desk:
                 result=result,
                 now=now,
             )
+            self._leave(place)
 
     def recall(self, change: Change, result: str, at: float) -> None:
         """Take in a change of the journal, from before this gateway had the ad account."""

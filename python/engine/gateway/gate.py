@@ -18,7 +18,7 @@ from engine.gateway.columns import BUDGET, HOURLY, MOVES, SERVING, STEER, Column
 from engine.gateway.desire import Desires, Why
 from engine.gateway.worth import Curve, budget_worth, move_worth
 
-__all__ = ["GateSettings", "HeldBack", "Picked", "pick", "settle"]
+__all__ = ["Gate", "GateSettings", "HeldBack", "Picked", "pick", "settle"]
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -50,19 +50,33 @@ _BEFORE_ORDERS = (HeldBack.UNKNOWN, HeldBack.REFUSED)
 """What keeps even that from being sent which a person ordered."""
 
 
+_Positive = Annotated[float, Meta(gt=0, description="a number above 0")]
+_AtLeast0 = Annotated[float, Meta(ge=0, description="a number from 0")]
+_Share = Annotated[float, Meta(ge=0, le=1, description="a fraction from 0 to 1")]
+
+
 class GateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """When a change is worth sending."""
 
-    dead_band: Annotated[float, Meta(title="Least change of a bid or target, a fraction")] = 0.05
-    budget_dead_band: Annotated[float, Meta(title="The same of a daily budget")] = 0.1
-    hold_s: Annotated[float, Meta(title="Seconds between changes of bid, target, serving")] = 900.0
-    budget_hold_s: Annotated[float, Meta(title="The same of a daily budget")] = 3600.0
-    largest_rise: Annotated[float, Meta(title="Of a bid at once: 2 lets it treble")] = 2.0
-    largest_fall: Annotated[float, Meta(title="Of a bid at once: with 0.75 a quarter stays")] = 0.75
-    largest_target_step: Annotated[float, Meta(title="Of a target at once, either way")] = 0.2
-    largest_budget_rise: Annotated[float, Meta(title="Of a daily budget at once")] = 0.5
-    step: Annotated[float, Meta(title="Micros that amounts are multiples of")] = 10_000.0
-    least_readiness: Annotated[float, Meta(title="As `least` of the readiness says")] = 0.5
+    dead_band: Annotated[_Share, Meta(title="Least change of a bid or target, a fraction")] = 0.05
+    budget_dead_band: Annotated[_Share, Meta(title="The same of a daily budget")] = 0.1
+    hold_s: Annotated[_AtLeast0, Meta(title="Seconds between changes of bid, target, serving")] = (
+        900.0
+    )
+    budget_hold_s: Annotated[_AtLeast0, Meta(title="The same of a daily budget")] = 3600.0
+    largest_rise: Annotated[_Positive, Meta(title="Of a bid at once: 2 lets it treble")] = 2.0
+    largest_fall: Annotated[_Share, Meta(title="Of a bid at once: with 0.75 a quarter stays")] = (
+        0.75
+    )
+    largest_target_step: Annotated[_Positive, Meta(title="Of a target at once, either way")] = 0.2
+    largest_budget_rise: Annotated[_Positive, Meta(title="Of a daily budget at once")] = 0.5
+
+
+class Gate(GateSettings, frozen=True, kw_only=True):
+    """What holds at one ad account: the settings, and what follows from the account itself."""
+
+    step: float = 10_000.0  # micros that amounts are multiples of
+    least_readiness: float = 0.5
 
 
 class Picked(msgspec.Struct):
@@ -90,7 +104,7 @@ def pick(
     most: int,
     most_urgent: int,
     short_of: HeldBack,
-    settings: GateSettings,
+    settings: Gate,
     hourly: int | None = None,
 ) -> Picked:
     """Return the changes to send now: `most` of them, or `most_urgent` counting stops first.
@@ -176,7 +190,7 @@ def _obstacles(
     is_close: Flags,
     is_stop: Flags,
     now: float,
-    settings: GateSettings,
+    settings: Gate,
     hourly: int | None,
 ) -> list[tuple[HeldBack, Flags]]:
     """Return what may keep changes from being sent, each with where it does. Stops pass most."""
@@ -214,7 +228,7 @@ def _obstacles(
     ]
 
 
-def _within_steps(c: Columns, wanted: Floats, have: Floats, settings: GateSettings) -> Floats:
+def _within_steps(c: Columns, wanted: Floats, have: Floats, settings: Gate) -> Floats:
     """Return what is wanted, no further from what is in force than one change may go."""
     want = wanted.copy()
     n = c.count
@@ -273,7 +287,7 @@ def _how_many(urgent: Flags, *, most: int, most_urgent: int) -> int:
     return max(stops, most)
 
 
-def _band(settings: GateSettings) -> Floats:
+def _band(settings: Gate) -> Floats:
     return np.array([0.0, settings.dead_band, settings.budget_dead_band])
 
 

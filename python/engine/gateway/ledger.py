@@ -138,6 +138,8 @@ class Ledger:
             elif isinstance(record, Done):
                 intend = intends.pop(record.intend, None)
                 by_id = {} if intend is None else {one.id: one for one in intend.changes}
+                if intend is not None and intend.is_dry_run:
+                    continue  # nothing was changed: there is nothing to hold, to start or to judge
                 for result in record.results:
                     if result.id in by_id:
                         found.settled.append((by_id[result.id], result.result, at))

@@ -10,6 +10,7 @@ ahead. A share is kept back for stops, which may also spend all that is left.
 (450, 1000)
 """
 
+import math
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -28,7 +29,7 @@ class Purse:
         self._reserve = reserve
         self._ahead = ahead
         self._day_s = 86_400.0
-        self._is_empty = False
+        self._empty_until: float | None = None
 
     @property
     def reserved(self) -> int:
@@ -40,20 +41,22 @@ class Purse:
         """Return how many operations are left of the day; None: no limit."""
         if self.a_day is None:
             return None
-        return 0 if self._is_empty else max(self.a_day - self.used, 0)
+        return 0 if self._empty_until is not None else max(self.a_day - self.used, 0)
 
     def begin(self, at: float, *, day_s: float, used: int = 0) -> None:
         """Begin a day, unless it has begun already: then what is used stays."""
         if at != self.began_at:
-            self.began_at, self.used, self._is_empty = at, used, False
+            self.began_at, self.used, self._empty_until = at, used, None
         self._day_s = day_s
 
     def available(self, now: float, *, is_emergency: bool = False) -> int:
         """Return how many operations may be spent now."""
+        if self._empty_until is not None:
+            if now < self._empty_until:
+                return 0
+            self._empty_until = None
         if self.a_day is None:
             return 2**31
-        if self._is_empty:
-            return 0
         if is_emergency:
             return max(self.a_day - self.used, 0)
         passed = min(max((now - self.began_at) / self._day_s, 0.0) + self._ahead, 1.0)
@@ -63,9 +66,9 @@ class Purse:
         """Count operations as spent, whatever came of them: the platform counts them too."""
         self.used += count
 
-    def exhaust(self) -> None:
-        """The platform says that nothing is left: so it is until the day is over."""
-        self._is_empty = True
+    def exhaust(self, *, until: float | None = None) -> None:
+        """The platform says that nothing is left, until a time; None: until the day is over."""
+        self._empty_until = math.inf if until is None else until
 
 
 def day_of(now: float, timezone: str) -> tuple[float, float]:

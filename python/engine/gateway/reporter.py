@@ -17,7 +17,7 @@ from engine.domain.campaign import Strategy
 from engine.domain.metrics import Sample
 from engine.domain.money import unit_micros
 from engine.gateway.anomalies import anomalies
-from engine.gateway.claims import Claims
+from engine.gateway.claims import Claims, unknown_milli
 from engine.gateway.desk import Desk, Link
 from engine.gateway.hours import CLICKS, CONVERSIONS, COUNTS, IMPRESSIONS, SPEND, Hours
 from engine.gateway.purse import day_of
@@ -83,6 +83,7 @@ class Reporter:
         self._full_at = -1e18  # monotonic
         self._polled_at = 0.0  # epoch seconds
         self._is_recalled = False  # the newest cell may not have arrived
+        self._stopped: list[str] = []  # entities that a gateway before had stopped
 
     async def recall(self) -> None:
         """Take over what was told. Raises BrokerError, MalformedMessageError."""
@@ -92,13 +93,14 @@ class Reporter:
         self.hours = Hours(since=(now - self._look_back_s) // step * step, step_s=step)
         self._telling = Telling(cell_s=self._settings.cell)
         self._known.clear()
-        self._full_at, self._is_recalled = -1e18, False
+        self._full_at, self._is_recalled, self._stopped = -1e18, False, []
         head = await self._journal.head(self._subject)
         self._head = 0 if head is None else head.sequence
         if head is None:
             return
         told = decode_told(self._subject, head.payload)
         self._take_over(told)
+        self._stopped = told.stopped
         self._desk.recall_stopped(told.stopped)
 
     def _take_over(self, told: Told) -> None:
@@ -143,7 +145,7 @@ class Reporter:
         since = self.hours.since if is_full else max(self.hours.since, min(recent, self._polled_at))
         rows = await self._sender.ask(lambda: self._collect(since, now))
         self._desk.purse.spend(1)
-        self._take_in(rows, since=since, now=now)
+        self._take_in(rows, since=since, now=now, is_full=is_full)
         await self._tell(now)
         if is_full:
             self._full_at = mono
@@ -163,7 +165,7 @@ class Reporter:
             if isinstance(rows, AsyncGenerator):
                 await rows.aclose()
 
-    def _take_in(self, rows: list[ReportRow], *, since: float, now: float) -> None:
+    def _take_in(self, rows: list[ReportRow], *, since: float, now: float, is_full: bool) -> None:
         self._grow()
         desk, claims = self._desk, self._claims
         found: list[tuple[int, Link, ReportRow]] = []
@@ -182,12 +184,15 @@ class Reporter:
             until=now,
         )
         self._tally.duplicate_sales += claims.duplicates - before
+        if is_full:
+            self._tally.unknown_sales = sum(unknown_milli(row) for *_, row in found) / 1000
 
     async def _tell(self, now: float) -> None:
         telling, desk = self._telling, self._desk
         whole_until = now - self._delay_s
         if self._is_recalled and int(whole_until // telling.cell_s) > telling.cell:
-            await self._send([self._sample(place) for place in sorted(self._known)])
+            linked = self._known & {place for place, _ in desk.links()}
+            await self._send([self._sample(place) for place in sorted(linked)])
         self._is_recalled = False
         past = self._backfill(whole_until)
         if past:
@@ -252,7 +257,8 @@ class Reporter:
             base=self.hours.base[places].astype("<i8").tobytes(),
             before=telling.before[places].astype("<i8").tobytes(),
             total=telling.total[places].astype("<i8").tobytes(),
-            stopped=self._desk.stopped(),
+            # What a dry run pretends to stop is not ours to start.
+            stopped=self._desk.stopped() if self._settings.live else self._stopped,
         )
         self._head = await self._journal.append(
             self._subject, encode_told(told), expected=self._head

@@ -9,7 +9,6 @@ platform.
 from collections.abc import Callable
 from math import lcm
 
-import numpy as np
 import structlog
 
 from engine.clock import Clock, Pause
@@ -21,11 +20,10 @@ from engine.errors import (
 )
 from engine.gateway.bucket import TokenBucket
 from engine.gateway.claims import Claims
-from engine.gateway.columns import BUDGET, SERVING, STEER
 from engine.gateway.desire import DesireSettings
 from engine.gateway.desk import Desk
-from engine.gateway.gate import GateSettings
-from engine.gateway.hours import CONVERSIONS, REVENUE, SPEND
+from engine.gateway.gate import Gate, GateSettings
+from engine.gateway.jury import Jury
 from engine.gateway.ledger import Ledger
 from engine.gateway.purse import Purse, day_of
 from engine.gateway.reporter import Reporter
@@ -35,7 +33,6 @@ from engine.gateway.settings import AccountSettings
 from engine.gateway.shared import SharedBreaker
 from engine.gateway.tally import Tally
 from engine.gateway.traced import Traced
-from engine.gateway.verdict import HOURS, judge
 from engine.messaging.background import beside
 from engine.messaging.changes import Change
 from engine.messaging.gateway_status import AccountStatus
@@ -50,7 +47,6 @@ INSPECT_AGAIN_S = 60.0
 AGAIN_S = 5.0
 LONGEST_AGAIN_S = 300.0
 MOST_A_BATCH = 500
-JUDGED_AT_ONCE = 50
 
 _log = structlog.get_logger(__name__)
 
@@ -72,13 +68,12 @@ def desk_of(
     step = float(limits.bid_step_micros)
     delay = limits.report_delay_s if settings.report_delay is None else settings.report_delay
     fields = {name: getattr(gate, name) for name in gate.__struct_fields__}
-    fields["least_readiness"] = settings.readiness.least
     return Desk(
         platform=settings.platform,
         ad_account=settings.ad_account,
         purse=Purse(a_day=a_day, reserve=settings.reserve),
         bucket=TokenBucket(rate=rate, burst=max(10.0 * rate, float(limits.batch)), now=now),
-        gate=GateSettings(**(fields | {"step": step})),
+        gate=Gate(**fields, step=step, least_readiness=settings.readiness.least),
         desire=DesireSettings(
             off_after_s=settings.off_after,
             lag_s=settings.poll_every + delay,
@@ -128,14 +123,15 @@ class Runner:
         self._inspected_at = -1e18  # monotonic
         self._taken_at = 0.0
         self._has_inspected_again = False
-        self._unjudged: list[tuple[float, Change]] = []
-        self._touched: dict[tuple[str, str], list[float]] = {}
         self._ledger = Ledger(
             platform=settings.platform,
             ad_account=settings.ad_account,
             journal=broker.journal,
             clock=clock,
             owner=owner,
+        )
+        self._jury = Jury(
+            desk=desk, ledger=self._ledger, tally=self.tally, clock=clock, settings=settings
         )
         self._sender = Sender(
             platform=platform,
@@ -194,7 +190,7 @@ class Runner:
                 await self._sender.reconcile(*recalled.open)
             for change, result, at in recalled.settled:
                 self.desk.recall(change, result, at)
-                self._remember(change, result, at, is_judged=change.id in recalled.verdicts)
+                self._jury.remember(change, result, at, is_judged=change.id in recalled.verdicts)
             self._begin_day(self._clock.now(), recalled.used)
             self.reporter = self._new_reporter(self.account)
             await self.reporter.recall()
@@ -281,7 +277,7 @@ class Runner:
         for change in changes:
             place = self.desk.place_of(change.entity)
             if place is not None:
-                self._remember_sent(change, place, self._clock.now())
+                self._jury.sent(change, place, self._clock.now())
         return before == most
 
     def _is_closed(self) -> bool:
@@ -357,7 +353,7 @@ class Runner:
         while not self._polling.is_over:
             try:
                 if await reporter.poll():
-                    await self._judge(reporter)
+                    await self._jury.judge(reporter.hours)
                 wait = AGAIN_S
                 await self._polling.sleep(self.settings.poll_every)
             except PlatformError as error:
@@ -367,69 +363,6 @@ class Runner:
             except MalformedMessageError as error:
                 _log.error("reports_unreadable", reason=str(error))
                 await self._polling.sleep(LONGEST_AGAIN_S)
-
-    def _remember_sent(self, change: Change, place: int, now: float) -> None:
-        move = {Lever.SERVING.value: SERVING, Lever.DAILY_BUDGET.value: BUDGET}.get(
-            change.lever, STEER
-        )
-        if self.desk.columns.moved_at[place, move] >= now - 1.0:
-            self._remember(change, "applied", now)
-
-    def _remember(self, change: Change, result: str, at: float, *, is_judged: bool = False) -> None:
-        """Keep an applied change to be judged, a day later, by what came of it."""
-        if result != "applied" or not self.settings.live:
-            return
-        times = self._touched.setdefault((change.entity, change.campaign), [])
-        times.append(at)
-        if len(times) > 100:
-            del times[0]
-        if change.lever != Lever.SERVING.value and not is_judged:
-            self._unjudged.append((at, change))
-
-    async def _judge(self, reporter: Reporter) -> None:
-        """Say of changes that are a day old whether they have helped."""
-        hours, step = reporter.hours, reporter.hours.step_s
-        side = int(HOURS * 3600 / step)
-        ripe_s = (HOURS + 1) * 3600 + 2 * self.settings.poll_every
-        now = self._clock.now()
-        ripe = [one for one in self._unjudged if now - one[0] >= ripe_s][:JUDGED_AT_ONCE]
-        for at, change in ripe:
-            self._unjudged.remove((at, change))
-            place = self.desk.place(change.campaign, change.entity)
-            first = int((at - hours.since) // step)
-            if place is None or first - side < 0 or first + 1 + side > hours.stretches:
-                continue
-            profit = self._profit(reporter, place)
-            touched = self._touched.get((change.entity, change.campaign), [])
-            others = sum(0 < abs(other - at) < HOURS * 3600 for other in touched)
-            verdict = judge(
-                profit[first - side : first],
-                profit[first + 1 : first + 1 + side],
-                others=others,
-            )
-            name = verdict.verdict
-            setattr(self.tally, name, getattr(self.tally, name) + 1)
-            await self._ledger.judge(
-                change.id,
-                verdict=name,
-                low_micros_per_h=verdict.low,
-                high_micros_per_h=verdict.high,
-                hours=verdict.hours,
-                reason=verdict.reason,
-            )
-
-    def _profit(
-        self, reporter: Reporter, place: int
-    ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-        """Return what each stretch brought less what it cost, micros."""
-        counts = reporter.hours.counts()[place].astype(np.float64)
-        value = float(self.desk.columns.value[place])
-        if np.isnan(value):
-            value = float(np.nan_to_num(self.desk.columns.most_cpa[place]))
-        brought = counts[:, CONVERSIONS] / 1000.0 * value
-        if not value:
-            brought = counts[:, REVENUE]
-        return np.asarray(brought - counts[:, SPEND])
 
     # what it says of itself
 
@@ -461,6 +394,9 @@ class Runner:
             inconclusive=tally.inconclusive,
             linked=desk.linked,
             unlinked=len(desk.unlinked),
+            refused_here=tally.refused_here,
+            duplicate_sales=tally.duplicate_sales,
+            unknown_sales=tally.unknown_sales,
             report_age_s=None if tally.reported_at is None else round(now - tally.reported_at, 1),
             last_error=tally.last_error,
             last_error_at=tally.last_error_at,

@@ -238,7 +238,9 @@ class Sender:
         """Note a failed call: for the breakers, and for how fast the platform may be asked."""
         desk = self._desk
         if isinstance(error, PlatformQuotaError):
-            desk.purse.exhaust()
+            # Meta's quota is an hour's, Google's window slides: what they say goes before the day.
+            wait = error.retry_after_s
+            desk.purse.exhaust(until=self._clock.now() + wait if wait else None)
         if isinstance(error, PlatformThrottledError):
             delay = THROTTLED_S if error.retry_after_s is None else error.retry_after_s
             desk.bucket.penalise(delay, now=self._clock.monotonic())

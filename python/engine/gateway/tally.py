@@ -21,6 +21,7 @@ class Tally(msgspec.Struct):
     worse: int = 0
     inconclusive: int = 0
     duplicate_sales: int = 0
+    unknown_sales: float = 0.0  # in the look-back, of which no order id was told
     reported_at: float | None = None  # when the newest report came in, epoch seconds
     last_error: str = ""
     last_error_at: float | None = None

@@ -118,7 +118,9 @@ def _connect() -> "duckdb.DuckDBPyConnection":
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }
-    return duckdb.connect(":memory:", config=settings)
+    connection = duckdb.connect(":memory:", config=settings)
+    # Times that name no zone are UTC's, not this machine's: a log says the same everywhere.
+    return connection.execute("SET TimeZone = 'UTC'")
 
 
 class _Reader:

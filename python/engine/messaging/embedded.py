@@ -67,6 +67,7 @@ class EmbeddedServer:
         clock: Clock,
         routes: Routes | None = None,
         tells_of_clients: bool = True,
+        syncs_always: bool = True,
     ) -> None:
         self.name = name
         self.store_dir = store_dir
@@ -79,6 +80,7 @@ class EmbeddedServer:
         self._clock = clock
         self._routes = routes
         self._tells_of_clients = tells_of_clients
+        self._syncs_always = syncs_always
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -189,7 +191,7 @@ jetstream {{
   store_dir: {json.dumps(str(self.store_dir))}
   max_memory_store: 256MB
   max_file_store: 8GB
-  sync_interval: always
+{"  sync_interval: always" if self._syncs_always else "  # sync_interval: the server's own"}
 }}
 {_ACCOUNTS if self._tells_of_clients else ""}\
 {self._cluster_configuration()}"""
@@ -217,11 +219,13 @@ async def embedded_server(
     name: str = "engine",
     clock: Clock | None = None,
     tells_of_clients: bool = True,
+    syncs_always: bool = True,
 ) -> AsyncIterator[EmbeddedServer]:
     """Run a nats-server on 127.0.0.1 beside the body. `port` 0: any free one.
 
     `store_dir` None keeps the data in a temporary directory that goes away at the end.
     `tells_of_clients`: workers hear of connections that end, as in the configurations shipped.
+    `syncs_always`: what is acknowledged is on the disk; otherwise after the server's two minutes.
 
     Raises:
         ConfigError: there is no nats-server of a fitting version here.
@@ -239,6 +243,7 @@ async def embedded_server(
             name=name,
             clock=clock or SystemClock(),
             tells_of_clients=tells_of_clients,
+            syncs_always=syncs_always,
         )
         await server.start()
         try:

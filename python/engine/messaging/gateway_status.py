@@ -42,7 +42,10 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
     worse: int = 0
     inconclusive: int = 0
     linked: int = 0  # campaigns whose entity here is known
-    unlinked: int = 0  # campaigns that name the platform but no entity
+    unlinked: int = 0  # campaigns whose claim does not hold: another currency, or taken
+    refused_here: int = 0  # changes that the last look found wrong, since the gateway's start
+    duplicate_sales: int = 0  # claimed by two platforms and counted once, since then
+    unknown_sales: float = 0.0  # of the look-back, without an order id: perhaps claimed twice
     report_age_s: float | None = None  # since the newest report came in
     last_error: str = ""
     last_error_at: float | None = None

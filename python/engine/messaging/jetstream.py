@@ -18,7 +18,8 @@ from engine.messaging.link import Delivery, Link, RefusedError, UnansweredError
 from engine.messaging.logs import Bury, OnStored, partition_token
 from engine.messaging.parts import Joiner, cut, part_header, part_of
 from engine.messaging.ports import Follower, Message
-from engine.messaging.reader import BATCH, PATIENCE_S, Reader
+from engine.messaging.reader import BATCH, PATIENCE_S, OnMessage, Reader
+from engine.messaging.tail import Tail
 
 __all__ = ["JetStreamLog"]
 
@@ -289,15 +290,13 @@ class JetStreamLog:
         after: int | None,
         newest_only: bool = False,
         opened: bool = True,
+        wants_more: Callable[[], bool] | None = None,
     ) -> AsyncIterator[Follower]:
         """Deliver messages as they come. A message whose delivery raises is buried."""
         joiner = Joiner(deliver)
 
         def take(_subject: str, sequence: int, delivery: Delivery) -> None:
             joiner.add(sequence, delivery)
-
-        def bury(delivery: Delivery, error: Exception) -> None:
-            self._bury(delivery.subject, f"{type(error).__name__}: {error}", delivery.payload)
 
         reader = Reader(
             link=self._link,
@@ -307,12 +306,40 @@ class JetStreamLog:
             after=after,
             deliver=take,
             newest_only=newest_only,
-            on_failure=bury,
+            wants_more=wants_more,
+            on_failure=self._bury_undelivered,
         )
         async with beside(reader.run(), name=f"follow {self._stream}"):
             if opened or after is None:
                 await reader.opened()
             yield reader
+
+    def shared_reader(
+        self,
+        *,
+        filters: Sequence[str],
+        after: int,
+        deliver: OnMessage,
+        wants_more: Callable[[], bool],
+        stepped_back: Callable[[int], None],
+        tails: Sequence[Tail],
+    ) -> Reader:
+        """Return a reader for several followers of what is never stored in parts."""
+        return Reader(
+            link=self._link,
+            clock=self._clock,
+            stream=self._stream,
+            filters=filters,
+            after=after,
+            deliver=deliver,
+            wants_more=wants_more,
+            stepped_back=stepped_back,
+            tails=tails,
+            on_failure=self._bury_undelivered,
+        )
+
+    def _bury_undelivered(self, delivery: Delivery, error: Exception) -> None:
+        self._bury(delivery.subject, f"{type(error).__name__}: {error}", delivery.payload)
 
     async def _newest_stored(self, reader: Reader) -> int:
         return await self._patiently(reader.newest_stored)

@@ -26,6 +26,7 @@ __all__ = [
     "LogFrames",
     "OnStored",
     "Publisher",
+    "Sharing",
     "partition_token",
 ]
 
@@ -92,11 +93,29 @@ class Log(Protocol):
         after: int | None,
         newest_only: bool = False,
         opened: bool = True,
+        wants_more: Callable[[], bool] | None = None,
     ) -> AbstractAsyncContextManager[Follower]:
         """Deliver messages as they come. A message whose delivery raises is buried.
 
-        Not `opened`: does not wait until it reads, nor tell then why it cannot.
+        Not `opened`: does not wait until it reads, nor tell then why it cannot. While `wants_more`
+        says no, nothing is asked for: what is on its way still comes.
         """
+        ...
+
+
+class Sharing(Protocol):
+    """Followers of single subjects that read together."""
+
+    def follow(
+        self,
+        deliver: OnStored,
+        *,
+        subject: str,
+        after: int,
+        wants_more: Callable[[], bool],
+        opened: bool,
+    ) -> AbstractAsyncContextManager[Follower]:
+        """Deliver the messages of a subject as they come, as `Log.follow`."""
         ...
 
 
@@ -182,11 +201,12 @@ class LogChain:
 
 
 class LogFrames:
-    """Metric frames in ENGINE_METRICS."""
+    """Metric frames in ENGINE_METRICS. With `sharing`, single partitions are read together."""
 
-    def __init__(self, *, log: Log, publisher: Publisher) -> None:
+    def __init__(self, *, log: Log, publisher: Publisher, sharing: Sharing | None = None) -> None:
         self._log = log
         self._publisher = publisher
+        self._sharing = sharing
 
     async def publish(self, partition: int, frame: bytes, *, message_id: str) -> None:
         _check_size("a frame", frame, MAX_FRAME)
@@ -210,11 +230,27 @@ class LogFrames:
         partitions: Sequence[int] | None = None,
         after: int | None = 0,
         opened: bool = True,
+        wants_more: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[Follower]:
         filters = _filters(subjects.metrics_subject, partitions)
-        async with self._log.follow(
-            _on_stored(deliver), filters=filters, after=after, opened=opened
-        ) as follower:
+        is_one = partitions is not None and len(set(partitions)) == 1
+        if self._sharing is not None and is_one and after is not None:
+            following = self._sharing.follow(
+                _on_stored(deliver),
+                subject=filters[0],
+                after=after,
+                wants_more=wants_more,
+                opened=opened,
+            )
+        else:
+            following = self._log.follow(
+                _on_stored(deliver),
+                filters=filters,
+                after=after,
+                opened=opened,
+                wants_more=wants_more,
+            )
+        async with following as follower:
             yield follower
 
 

@@ -351,6 +351,7 @@ class _MemoryLog:
         after: int | None,
         newest_only: bool = False,
         opened: bool = True,
+        wants_more: Callable[[], bool] | None = None,
     ) -> AsyncIterator[Follower]:
         while opened and not self._server.is_up:
             await self._server.changed()
@@ -361,6 +362,7 @@ class _MemoryLog:
             after=after,
             newest_only=newest_only,
             deliver=deliver,
+            wants_more=wants_more or (lambda: True),
             bury=self._bury,
         )
         async with beside(follower.run(), name=f"follow {self._stream}"):
@@ -389,6 +391,7 @@ class _MemoryFollower:
         after: int | None,
         newest_only: bool,
         deliver: OnStored,
+        wants_more: Callable[[], bool],
         bury: Bury,
     ) -> None:
         self.position = stream.last if after is None else after
@@ -397,7 +400,11 @@ class _MemoryFollower:
         self._filters = list(filters)
         self._newest_only = newest_only
         self._joiner = Joiner(deliver)
+        self._wants_more = wants_more
         self._bury = bury
+
+    def go_on(self) -> None:
+        self._server.stir()
 
     @property
     def lag(self) -> int | None:
@@ -415,8 +422,10 @@ class _MemoryFollower:
                 pending = self._pending()
                 self._newest_only = False
                 for entry in pending:
+                    if not self._wants_more():
+                        break
                     self._hand_over(entry)
-                delivered = len(pending)
+                    delivered += 1
             if delivered:
                 self._server.stir()
             else:

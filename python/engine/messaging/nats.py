@@ -28,8 +28,10 @@ import nats.errors
 import structlog
 from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from engine.clock import Clock
+from engine.domain.ids import PARTITIONS
 from engine.errors import BrokerError, ConfigError
 from engine.messaging import subjects, wire
 from engine.messaging.background import beside
@@ -37,6 +39,7 @@ from engine.messaging.credentials import Credentials, masked
 from engine.messaging.dead import JetStreamDeadLetters
 from engine.messaging.granted import Granted, ask
 from engine.messaging.heartbeats import CoreHeartbeats
+from engine.messaging.inspection import server_facts
 from engine.messaging.jetstream import JetStreamLog
 from engine.messaging.journal import LogJournal
 from engine.messaging.link import (
@@ -50,6 +53,7 @@ from engine.messaging.logs import LogCampaigns, LogChain, LogFrames
 from engine.messaging.parts import LARGEST
 from engine.messaging.permissions import INFO, STREAMS_READ, Role, rights_of
 from engine.messaging.ports import StreamSize
+from engine.messaging.sharing import SharedReading
 from engine.messaging.snapshots import LogSnapshots
 from engine.messaging.streams import MAX_RECORD, check
 from engine.messaging.streams import provision as provide
@@ -95,7 +99,14 @@ class NatsBroker:
             log=log(subjects.DECISIONS_STREAM, largest=largest),
             largest=lambda: LARGEST,
         )
-        self.frames = LogFrames(log=log(subjects.METRICS_STREAM), publisher=self.window)
+        metrics = log(subjects.METRICS_STREAM)
+        self.sharing = SharedReading(
+            make=metrics.shared_reader,
+            clock=clock,
+            whole=subjects.metrics_subject("*"),
+            count=PARTITIONS,
+        )
+        self.frames = LogFrames(log=metrics, publisher=self.window, sharing=self.sharing)
         self.campaigns = LogCampaigns(log=log(subjects.CAMPAIGNS_STREAM))
         self.snapshots = LogSnapshots(log=log(subjects.STATE_STREAM))
         self.heartbeats = CoreHeartbeats(link=link)
@@ -162,6 +173,7 @@ async def connect(
         async with (
             beside(link.watch(), name="watch connection"),
             beside(broker.window.run(), name="publish window"),
+            beside(broker.sharing.run(), name="shared readers"),
             beside(broker.dead_letters.run(), name="dead letters"),
         ):
             try:
@@ -391,11 +403,14 @@ class NatsLink:
     async def subscribe(
         self, subject: str, heard: OnDelivery, *, confirmed: bool = True
     ) -> Callable[[], Awaitable[None]]:
-        async def on_message(message: Msg) -> None:
+        def hear(delivery: Delivery) -> None:
             try:
-                heard(Delivery(message.subject, message.reply, message.headers, message.data))
+                heard(delivery)
             except Exception as error:  # see the head of this file
-                _log.error("callback_raised", subject=message.subject, exc_info=error)
+                _log.error("callback_raised", subject=delivery.subject, exc_info=error)
+
+        async def on_message(message: Msg) -> None:
+            hear(Delivery(message.subject, message.reply, message.headers, message.data))
 
         try:
             # No limits: past them nats-py drops messages. What is on its way is bounded by pulls
@@ -406,10 +421,12 @@ class NatsLink:
         except nats.errors.Error as error:
             raise UnansweredError(f"cannot subscribe to {subject}: {_said(error)}") from error
 
+        self._client.hear_at_once(subscription, hear)
         if confirmed:
             await self._confirm(subject)
 
         async def unsubscribe() -> None:
+            self._client.hear_no_more(subscription)
             try:
                 await subscription.unsubscribe()
             except (nats.errors.Error, OSError):
@@ -554,12 +571,32 @@ class _Client(Client):
     """nats-py's client, which says nothing to a server that does not encrypt where it should.
 
     It reads headers in one piece: nats-py looks at each letter of their names, which was a fifth
-    of the time that a partition took to be taken over.
+    of the time that a partition took to be taken over. And it hands messages on as they are read:
+    a queue and a task for each subscription, as in nats-py, cost as much as the reading.
     """
 
     def __init__(self, *, wants_tls: bool) -> None:
         super().__init__()
         self._wants_tls = wants_tls
+        self._hearing: dict[int, OnDelivery] = {}  # by subscription
+
+    def hear_at_once(self, subscription: Subscription, hear: OnDelivery) -> None:
+        """Hand a subscription's messages to `hear`, which must not block or raise."""
+        self._hearing[subscription._id] = hear
+
+    def hear_no_more(self, subscription: Subscription) -> None:
+        """Forget who hears a subscription's messages."""
+        self._hearing.pop(subscription._id, None)
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        hear = self._hearing.get(sid)
+        if hear is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        found = wire.Headers(headers) if headers else None
+        hear(Delivery(subject.decode(), reply.decode(), found, data))
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         # Called with the server's first words, of each connection, before ours.
@@ -572,6 +609,8 @@ class _Client(Client):
         return wire.headers_of(raw)
 
 
+MOST_SKEW_S = 60.0
+"""How far a worker's clock may be off the server's when it starts."""
 _VERBS = {"publish": "publish to", "subscription": "subscribe to"}
 
 
@@ -593,6 +632,16 @@ def _check_role(link: NatsLink, role: Role, granted: Granted) -> None:
     _log.info("permissions_suffice", role=role.value, user=user, account=granted.account)
 
 
+async def _check_clock(link: NatsLink, clock: Clock) -> None:
+    """Refuse to decide by a clock that is wrong: flights would end, and their end is for good."""
+    facts = await server_facts(link, clock=clock)
+    if facts.skew_s is None or facts.round_trip_s is None:
+        return
+    if abs(facts.skew_s) - facts.round_trip_s / 2 > MOST_SKEW_S:
+        wanted = f"a clock within {MOST_SKEW_S:g} s of the server's is wanted (NTP keeps both)"
+        raise BrokerError(f"{link.shown}: {wanted}, found {facts.skew_s:+.1f} s")
+
+
 async def _prepare(
     link: NatsLink, *, clock: Clock, replicas: int, provision: bool | None, role: Role | None
 ) -> None:
@@ -606,6 +655,8 @@ async def _prepare(
         granted = await _ask_what_is_granted(link)
     if role is not None:
         _check_role(link, role, granted)
+    if role is Role.WORKER:
+        await _check_clock(link, clock)
     if provision or (provision is None and granted.may_publish("$JS.API.STREAM.CREATE.*")):
         await provide(link, clock=clock, replicas=replicas)
     elif role is not None or provision is None:

@@ -52,6 +52,10 @@ class Follower(Protocol):
         """Return how many stored messages are still to come; None where not yet known."""
         ...
 
+    def go_on(self) -> None:
+        """Ask again whether more is wanted."""
+        ...
+
     async def caught_up(self, *, up_to: int | None = None) -> None:
         """Return once everything stored before this call has been delivered.
 
@@ -122,10 +126,15 @@ class Frames(Protocol):
         partitions: Sequence[int] | None = None,
         after: int | None = 0,
         opened: bool = True,
+        wants_more: Callable[[], bool] = lambda: True,
     ) -> AbstractAsyncContextManager[Follower]:
         """Deliver frames of some partitions (None: all) as they come; after=None: only new ones.
 
         Not `opened`: returns before it reads; `caught_up` then tells of what keeps it from that.
+
+        While `wants_more` says no, the broker is asked for nothing: some hundred frames that are
+        on their way still come, the rest stays there. `Follower.go_on` lets it be asked again.
+        Followers of single partitions read together, so one that wants no more holds up all.
 
         After a crash of the broker a frame may come a second time, at another sequence, and the
         position may step back: look at the frame's own producer and sequence.

@@ -42,6 +42,8 @@ class Reader:
     `after` is the sequence to begin behind; None begins with what is stored from now on.
     `newest_only` gives, from 0, only the newest message of each subject stored so far.
     `wants_more` lets a slow user hold back further pulls (call `go_on` to be asked again).
+    `stepped_back` is told of a position before the present one, where the stream lost its tail;
+    `tails` are of readers before, in whose place this one reads on.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class Reader:
         deliver: OnMessage,
         newest_only: bool = False,
         wants_more: Callable[[], bool] | None = None,
+        stepped_back: Callable[[int], None] | None = None,
+        tails: Sequence[Tail] = (),
         on_failure: Callable[[Delivery, Exception], None] | None = None,
     ) -> None:
         self.position = after or 0
@@ -67,14 +71,16 @@ class Reader:
         self._starts_at_end = after is None
         self._newest_only = newest_only
         self._wants_more = wants_more or (lambda: True)
+        self._stepped_back = stepped_back
         self._on_failure = on_failure
-        self._tail = Tail(link=link, stream=stream)
+        self.tail = Tail(link=link, stream=stream, after=tails)
         self._opened: asyncio.Future[None] | None = None
         self._reads_on = 0  # the connection that the present consumer was made on
         self._delivered = 0  # messages of this consumer so far
         self._on_the_way = 0  # messages asked for and not yet come
         self._heard_at = 0.0
         self._broken = ""
+        self._is_closed = False
         self._wake = asyncio.Event()
         self._progress = asyncio.Event()
 
@@ -91,6 +97,11 @@ class Reader:
     def go_on(self) -> None:
         """Ask `wants_more` again."""
         self._wake.set()
+
+    def close(self) -> None:
+        """Deliver nothing more; whoever waits for this reader to catch up need not any longer."""
+        self._is_closed = True
+        self._progress.set()
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -118,29 +129,31 @@ class Reader:
         finally:
             stop()
 
-    async def caught_up(self, *, up_to: int | None = None) -> None:
-        """Return once everything stored before this call has been delivered.
+    async def caught_up(
+        self, *, up_to: int | None = None, filters: Sequence[str] | None = None
+    ) -> None:
+        """Return once everything stored before this call has been delivered, or `close` was called.
 
         Asks the stream, not the consumer: the server tells its consumers of a new message some
         time after it has acknowledged it, and until then they count it neither sent nor pending.
         Where all up to a sequence is wanted, it is asked only if that does not come by itself (it
-        may have aged out).
+        may have aged out). `filters`: of these subjects only.
         """
         await self.opened()
-        while up_to is not None:
+        while up_to is not None and not self._is_closed:
             if self._reads_on == self._link.connection and self.position >= up_to:
                 return
             if not await self._moved(within_s=_COMES_S):
                 break
-        while True:
+        while not self._is_closed:
             connection = self._link.connection
             if self._reads_on == connection:
                 try:
-                    until = await self.newest_stored()
+                    until = await self.newest_stored(filters)
                 except (UnansweredError, RefusedError):
                     await self._moved()
                     continue
-                while self._reads_on == connection and self.position < until:
+                while self._is_reading(connection) and self.position < until:
                     # Ask anew after a while: a message that ages out meanwhile never comes.
                     if not await self._moved():
                         break
@@ -149,13 +162,16 @@ class Reader:
             else:
                 await self._moved()
 
-    async def newest_stored(self) -> int:
+    def _is_reading(self, connection: int) -> bool:
+        return self._reads_on == connection and not self._is_closed
+
+    async def newest_stored(self, filters: Sequence[str] | None = None) -> int:
         """Return the sequence of the newest message that the filters match, 0 for none.
 
         As the stream's leader knows it. Raises UnansweredError or RefusedError.
         """
         subject = f"$JS.API.STREAM.MSG.GET.{self._stream}"
-        requests = (msgspec.json.encode({"last_by_subj": one}) for one in self._filters)
+        requests = (msgspec.json.encode({"last_by_subj": one}) for one in filters or self._filters)
         newest = 0
         for delivery in await asyncio.gather(*(self._link.request(subject, r) for r in requests)):
             try:
@@ -242,7 +258,7 @@ class Reader:
         if ack is None:
             self._heard_status(delivery)
             return
-        if self._broken:
+        if self._broken or self._is_closed:
             return
         if ack.delivered != self._delivered + 1:
             self._break(f"message {self._delivered + 1} of the consumer came as {ack.delivered}")
@@ -258,7 +274,7 @@ class Reader:
             except Exception as error:  # one bad message must not end the reading
                 self._failed(delivery, error)
             self.position = ack.sequence
-            self._tail.add(ack.sequence, ack.stored_at_ns)
+            self.tail.add(ack.sequence, ack.stored_at_ns)
         self._progress.set()
         if self._on_the_way <= BATCH:
             self._wake.set()
@@ -297,11 +313,16 @@ class Reader:
             self._on_failure(delivery, error)
 
     async def _step_back_if_the_stream_did(self) -> None:
-        if self.position and not self._tail.is_empty:
-            self._go_back_to(await self._tail.still_there(self.position))
+        if self.position and not self.tail.is_empty:
+            read = max(self.position, self.tail.newest)  # by readers before this one, it may be
+            there = await self.tail.still_there(read)
+            if there < read:
+                self._go_back_to(there)
 
     def _go_back_to(self, position: int) -> None:
         """Read from an earlier position on, where the stream ends before ours."""
+        if self._stepped_back is not None:
+            self._stepped_back(position)
         if position < self.position:
             _log.warning(
                 "stream_lost_its_tail",
@@ -321,7 +342,7 @@ class Reader:
         Where nothing was read yet the position came from outside, and the stream may have lost
         its tail since; both are asked in one round trip, as a partition that is taken waits.
         """
-        if self.position == 0 or not self._tail.is_empty:
+        if self.position == 0 or not self.tail.is_empty:
             return await self._create(name)
         info, end = await asyncio.gather(self._create(name), self._end_of_stream())
         if end < self.position:

@@ -8,6 +8,7 @@ to the newest that is still there.
 """
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -20,20 +21,30 @@ REMEMBERED = 2048
 
 
 class Tail:
-    """The latest messages read from a stream: their sequences, and when they were stored."""
+    """The latest messages read from a stream: their sequences, and when they were stored.
 
-    def __init__(self, *, link: Link, stream: str) -> None:
+    `after` are the tails of readers whose work goes on here.
+    """
+
+    def __init__(self, *, link: Link, stream: str, after: "Sequence[Tail]" = ()) -> None:
         self._link = link
         self._stream = stream
-        self._read: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+        before = sorted({message for tail in after for message in tail._read})
+        self._read: deque[tuple[int, int]] = deque(before, maxlen=REMEMBERED)
 
     @property
     def is_empty(self) -> bool:
         return not self._read
 
+    @property
+    def newest(self) -> int:
+        """Return the sequence of the newest message remembered, 0 for none."""
+        return self._read[-1][0] if self._read else 0
+
     def add(self, sequence: int, stored_at_ns: int) -> None:
-        """Remember a message just read."""
-        self._read.append((sequence, stored_at_ns))
+        """Remember a message just read; one that comes again is remembered already."""
+        if sequence > self.newest:
+            self._read.append((sequence, stored_at_ns))
 
     async def still_there(self, position: int) -> int:
         """Return the newest sequence, up to `position`, from which on reading may go on.

@@ -5,6 +5,7 @@ costs a task for each message; these are the few messages of the API in use here
 nats-io's `jsm.go` schemas and ADR-22, ADR-31 (direct get) and ADR-37 (pull consumers).
 """
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,6 +33,7 @@ __all__ = [
     "ApiError",
     "ConsumerInfo",
     "Delivered",
+    "Headers",
     "PubAck",
     "Stored",
     "StoredMessage",
@@ -175,11 +177,10 @@ def parse_ack_subject(reply: str) -> AckSubject | None:
     # Nine tokens, or eleven and more with a domain and an account in front of the stream.
     at = 5 if len(tokens) == 9 else 7
     told = tokens[at : at + 4]
-    return AckSubject(*map(int, told)) if len(told) == 4 and all(map(_is_number, told)) else None
-
-
-def _is_number(token: str) -> bool:
-    return token.isascii() and token.isdigit()
+    digits = "".join(told)  # asked once for all four: this is read for each message
+    if len(told) != 4 or "" in told or not (digits.isascii() and digits.isdigit()):
+        return None
+    return AckSubject(int(told[0]), int(told[1]), int(told[2]), int(told[3]))
 
 
 def nanoseconds(time: str) -> int:
@@ -191,6 +192,43 @@ def nanoseconds(time: str) -> int:
     whole, _, fraction = time.removesuffix("Z").partition(".")
     seconds = int(datetime.fromisoformat(f"{whole}+00:00").timestamp())
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0"))
+
+
+class Headers(Mapping[str, str]):
+    r"""The headers of a message, read from their block when somebody asks for one.
+
+    What the server says of a request comes in the block's first line.
+
+    >>> Headers(b"NATS/1.0 408 Request Timeout\r\nNats-Pending-Messages: 3\r\n\r\n")["Status"]
+    '408'
+    """
+
+    __slots__ = ("_block", "_read")
+
+    def __init__(self, block: bytes) -> None:
+        self._block = block
+        self._read: dict[str, str] | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, str]:
+        if self._read is None:
+            self._read = _status_of(self._block) | headers_of(self._block)
+        return self._read
+
+
+def _status_of(block: bytes) -> dict[str, str]:
+    line = block.partition(b"\r\n")[0].decode("utf-8", "replace")
+    status, _, description = line.removeprefix("NATS/1.0").strip().partition(" ")
+    told = {"Status": status, "Description": description.strip()}
+    return {name: value for name, value in told.items() if value}
 
 
 def headers_of(block: bytes) -> dict[str, str]:

@@ -18,6 +18,7 @@ from engine.domain.decision import Action, Binding, Decision
 from engine.domain.ids import PARTITIONS, partition_of
 from engine.domain.lifecycle import State
 from engine.errors import MalformedMessageError
+from engine.fleet.membership import SUSPICION_S
 from engine.messaging.gateway_status import GatewayStatus, decode_gateway_status
 from engine.messaging.ports import Broker, Message
 from engine.messaging.records import (
@@ -31,9 +32,8 @@ from engine.messaging.records import (
 )
 from engine.reports.facts import code_name
 
-__all__ = ["SILENT_S", "Best", "Board", "Heard", "Owner"]
+__all__ = ["Best", "Board", "Heard", "Owner"]
 
-SILENT_S = 0.6  # six heartbeats missed: the fleet takes such a worker for dead
 GATEWAY_SILENT_S = 3.0  # a gateway speaks every second
 _SPANS = (5_000, 50_000)  # positions of the chain to look back for decisions, before all of it
 
@@ -51,14 +51,14 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """A worker by its newest heartbeat."""
+    """A worker by its newest heartbeat; alive as long as the fleet takes it to be."""
 
     beat: Heartbeat
     ago_s: float
 
     @property
     def is_alive(self) -> bool:
-        return self.ago_s < SILENT_S
+        return self.ago_s < SUSPICION_S
 
 
 class Best(msgspec.Struct, frozen=True):

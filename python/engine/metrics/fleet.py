@@ -20,6 +20,7 @@ from engine.reports.plan import planned_micros
 __all__ = ["fleet_families"]
 
 _BREAKERS = ("closed", "half-open", "open")
+_ANOMALIES = ("zero-spend", "cpa-spike", "ctr-drop")
 _ACCOUNT = ("gateway", "platform", "ad_account")
 
 
@@ -214,7 +215,8 @@ def _gateways(board: Board) -> Iterable[Metric]:
         "waiting": "Changes that wait.",
         "operations_reserved": "Operations kept for emergency stops.",
         "linked": "Campaigns whose entity on the platform is known.",
-        "unlinked": "Campaigns that name the platform and no entity there.",
+        "unlinked": "Campaigns whose claim does not hold: another currency, or taken.",
+        "unknown_sales": "Conversions of the look-back that no order id was told of.",
     }
     for field, text in simple.items():
         name = f"engine_gateway_{field.removeprefix('is_')}"
@@ -232,6 +234,11 @@ def _gateways(board: Board) -> Iterable[Metric]:
         "rejected": "Changes that the platform said no to.",
         "failed": "Changes given up after retries.",
         "retried": "Calls made again.",
+        "refused_here": "Changes that the last look found wrong.",
+        "improved": "Changes judged a day later: they helped.",
+        "worse": "Changes judged a day later: they did harm.",
+        "inconclusive": "Changes judged a day later: nobody can say.",
+        "duplicate_sales": "Sales claimed by two platforms, counted once.",
     }
     for field, text in counted.items():
         yield counter(f"engine_gateway_{field}", text, _of(accounts, field), _ACCOUNT)
@@ -244,6 +251,16 @@ def _gateways(board: Board) -> Iterable[Metric]:
             for state in _BREAKERS
         },
         (*_ACCOUNT, "state"),
+    )
+    yield gauge(
+        "engine_gateway_anomalies",
+        "Entities whose reports look wrong now, by what.",
+        {
+            (*key, kind): float(one.anomalies.get(kind, 0))
+            for key, one in accounts.items()
+            for kind in _ANOMALIES
+        },
+        (*_ACCOUNT, "kind"),
     )
     yield gauge(
         "engine_gateway_held_back",

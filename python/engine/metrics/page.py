@@ -1,24 +1,15 @@
-"""The page that Prometheus reads: GET /metrics, and nothing else.
+"""The page that Prometheus reads: GET /metrics, and nothing else."""
 
-It is answered on the service's own event loop, between its other work: what it counts is plain
-numbers of that loop, and no thread reads them half written.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from engine.errors import ConfigError
+from engine.endpoint import Said, serve_endpoint
 
 __all__ = ["Collect", "registry_of", "serve_metrics"]
-
-LONGEST_HEAD = 8192  # bytes
-PATIENCE_S = 5.0  # for a request's head, and for its answer to be taken
-AT_ONCE = 8
 
 Collect = Callable[[], Iterable[Metric]]
 """Gives the families of this moment."""
@@ -43,65 +34,13 @@ def registry_of(*parts: Collect) -> CollectorRegistry:
     return registry
 
 
-@asynccontextmanager
-async def serve_metrics(address: str, *, registry: CollectorRegistry) -> AsyncIterator[str]:
-    """Answer at PORT or HOST:PORT beside the body; yields the address.
+def serve_metrics(address: str, *, registry: CollectorRegistry) -> AbstractAsyncContextManager[str]:
+    """Answer at PORT or HOST:PORT beside the body; yields the address. Raises ConfigError."""
 
-    Without a host it is this machine only; port 0 is any that is free.
-
-    Raises:
-        ConfigError: the address cannot be listened on.
-    """
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    asked = asyncio.Semaphore(AT_ONCE)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if asked.locked():
-                return
-            async with asked, asyncio.timeout(PATIENCE_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_answer(head, registry))
-                await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return  # whoever scrapes will scrape again
-        finally:
-            writer.close()
-
-    try:
-        server = await asyncio.start_server(serve, host, int(port), limit=LONGEST_HEAD)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        wanted = "metrics_port: an address to listen on"
-        raise ConfigError(f"{wanted}, found {address}: {reason}") from None
-    async with server:
-        at = server.sockets[0].getsockname()
-        yield f"{at[0]}:{at[1]}"
-
-
-def _answer(head: bytes, registry: CollectorRegistry) -> bytes:
-    request, *lines = head.decode("latin-1").split("\r\n")
-    method, _, rest = request.partition(" ")
-    path = rest.partition(" ")[0].partition("?")[0]
-    headers = {
-        name.strip().lower(): value.strip()
-        for name, colon, value in (line.partition(":") for line in lines)
-        if colon
-    }
-    kind = "text/plain; charset=utf-8"
-    if method not in ("GET", "HEAD"):
-        status, body = "405 Method Not Allowed", b"GET is answered\n"
-    elif path != "/metrics":
-        status, body = "404 Not Found", b"/metrics is answered\n"
-    else:
+    def answer(path: str, headers: Mapping[str, str]) -> Said:
+        if path != "/metrics":
+            return Said("404 Not Found", "text/plain", b"/metrics is answered\n")
         encode, kind = choose_encoder(headers.get("accept", ""))
-        status, body = "200 OK", encode(registry)
-    fields = (
-        f"HTTP/1.1 {status}",
-        f"Content-Type: {kind}",
-        f"Content-Length: {len(body)}",
-        "Cache-Control: no-store",
-        "Connection: close",
-    )
-    return "\r\n".join([*fields, "", ""]).encode() + (b"" if method == "HEAD" else body)
+        return Said("200 OK", kind, encode(registry))
+
+    return serve_endpoint(address, setting="metrics_port", answer=answer)

@@ -1,21 +1,46 @@
 """Mutations of one batch: of one ad account, not too many, stops by themselves and first."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from engine.errors import PlatformError, PlatformUnavailableError
 from engine.platforms.port import Lever, Mutation, Outcome, Result, Target
 
-__all__ = ["by_urgency", "latest", "one_ad_account", "unless_applied"]
+__all__ = ["ApplyPart", "apply_batch", "by_urgency", "latest", "one_ad_account"]
 
 
-def one_ad_account(mutations: Sequence[Mutation], *, most: int) -> str:
-    """Return whose mutations these are. Raises ValueError for two, or for too many."""
-    ad_accounts = {mutation.target.ad_account for mutation in mutations}
-    if len(ad_accounts) > 1:
-        raise ValueError(f"mutations of one ad account wanted, found {sorted(ad_accounts)}")
-    if len(mutations) > most:
-        raise ValueError(f"at most {most} mutations wanted, found {len(mutations)}")
-    return ad_accounts.pop()
+class ApplyPart(Protocol):
+    """Applies a part of a batch, and puts down what came of each by its position."""
+
+    async def __call__(
+        self,
+        ad_account: str,
+        mutations: Sequence[Mutation],
+        part: Sequence[int],
+        outcomes: dict[int, Outcome],
+        *,
+        is_dry_run: bool,
+    ) -> None: ...
+
+
+async def apply_batch(
+    mutations: Sequence[Mutation], apply: ApplyPart, *, most: int, is_dry_run: bool
+) -> list[Outcome]:
+    """Return what came of mutations, in their order, having applied stops first.
+
+    Raises ValueError for two ad accounts or for too many mutations, and PlatformError where none
+    was applied, or where it is not known which were.
+    """
+    if not mutations:
+        return []
+    ad_account = one_ad_account(mutations, most=most)
+    outcomes: dict[int, Outcome] = {}
+    for part in by_urgency(mutations):
+        try:
+            await apply(ad_account, mutations, part, outcomes, is_dry_run=is_dry_run)
+        except PlatformError as error:
+            outcomes |= _unless_applied(error, mutations, part, outcomes)
+    return [outcomes[position] for position in range(len(mutations))]
 
 
 def by_urgency(mutations: Sequence[Mutation]) -> list[list[int]]:
@@ -44,7 +69,17 @@ def latest(
     return found
 
 
-def unless_applied(
+def one_ad_account(mutations: Sequence[Mutation], *, most: int) -> str:
+    """Return whose mutations these are. Raises ValueError for two, or for too many."""
+    ad_accounts = {mutation.target.ad_account for mutation in mutations}
+    if len(ad_accounts) > 1:
+        raise ValueError(f"mutations of one ad account wanted, found {sorted(ad_accounts)}")
+    if len(mutations) > most:
+        raise ValueError(f"at most {most} mutations wanted, found {len(mutations)}")
+    return ad_accounts.pop()
+
+
+def _unless_applied(
     error: PlatformError,
     mutations: Sequence[Mutation],
     part: Sequence[int],

@@ -25,9 +25,9 @@ import msgspec
 import structlog
 import yaml
 
-from engine.errors import PlatformCredentialsError
+from engine.errors import PlatformCredentialsError, PlatformError
 
-__all__ = ["Credentials", "Secret", "read_credentials"]
+__all__ = ["Credentials", "Secret", "masked", "read_credentials"]
 
 _log = structlog.get_logger(__name__)
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -69,6 +69,20 @@ class Secret:
         raise TypeError("a secret is neither copied nor stored")
 
 
+def masked(error: PlatformError, *secrets: Secret | None) -> PlatformError:
+    """Return an error without secrets in what a platform said: some quote a malformed one."""
+
+    def hide(text: str) -> str:
+        for secret in secrets:
+            if secret:
+                text = text.replace(secret.reveal(), repr(secret))
+        return text
+
+    error.reason = hide(error.reason)
+    error.args = tuple(hide(str(each)) for each in error.args)
+    return error
+
+
 class Credentials:
     """What a platform wants to know of who asks, by name; where it was read, for messages."""
 
@@ -102,6 +116,13 @@ class Credentials:
         if missing:
             raise self.refused(f"{' and '.join(missing)} wanted, found {self._found()}")
         return [self._values[name] for name in names]
+
+    def require_token(self, name: str) -> Secret:
+        """Return a field that goes into a header. Raises PlatformCredentialsError."""
+        [token] = self.require(name)
+        if not token.reveal().isascii() or not token.reveal().isprintable():
+            raise self.refused(f"{name}: letters and digits wanted, found others")
+        return token
 
     def allow(self, names: Iterable[str]) -> None:
         """Raise PlatformCredentialsError where a field is none of these: a slip of the pen."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from engine.errors import PlatformUnavailableError
+from engine.platforms.batches import one_ad_account
 from engine.platforms.checks import mutation_refused
 from engine.platforms.port import (
     AdAccount,
@@ -110,11 +111,7 @@ class Simulated:
     ) -> list[Outcome]:
         if not mutations:
             return []
-        if len(mutations) > self._limits.batch:
-            raise ValueError(f"at most {self._limits.batch} wanted, found {len(mutations)}")
-        ad_accounts = {mutation.target.ad_account for mutation in mutations}
-        if len(ad_accounts) > 1:
-            raise ValueError(f"mutations of one ad account wanted, found {sorted(ad_accounts)}")
+        one_ad_account(mutations, most=self._limits.batch)
         return await self._ask(
             "apply", len(mutations), lambda: [self._one(m, is_dry_run) for m in mutations]
         )

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from engine.domain.campaign import Campaign, Definition, Strategy
 from engine.domain.decision import Action, Binding, Condition, Decision, PlatformDecision
 from engine.domain.lifecycle import State
+from engine.reports.kleene import Value
 from engine.reports.plan import planned_micros
-from engine.reports.where import Field, Kind, Value, Where, parse_where
+from engine.reports.where import Field, Kind, Where, parse_where
 
 __all__ = ["DECIDED", "FIELDS", "Chosen", "Row", "choose", "code_name", "parse", "rows_of"]
 

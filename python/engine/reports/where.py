@@ -23,11 +23,22 @@ from typing import Generic, NamedTuple, NoReturn, TypeVar
 
 from engine.domain.money import MICROS
 from engine.errors import ConfigError
+from engine.reports.kleene import (
+    Judge,
+    Value,
+    all_of,
+    any_of,
+    compared,
+    compared_with,
+    in_currency,
+    is_none,
+    not_so,
+    of_texts,
+)
 
 __all__ = ["Field", "Kind", "Where", "WhereError", "parse_where"]
 
 _RowT = TypeVar("_RowT")
-Value = float | str | tuple[str, ...] | None
 
 
 class Kind(Enum):
@@ -62,7 +73,7 @@ class WhereError(ConfigError):
 class Where(Generic[_RowT]):
     """An expression, ready to be asked of rows."""
 
-    def __init__(self, text: str, judge: Callable[[_RowT], bool | None], fields: set[str]) -> None:
+    def __init__(self, text: str, judge: Judge[_RowT], fields: set[str]) -> None:
         self.text = text
         self.fields = frozenset(fields)  # that it names
         self._judge = judge
@@ -180,21 +191,21 @@ class _Parser(Generic[_RowT]):
         found = repr(token.text) if token.text else "the end"
         raise WhereError(self._text, token.at, f"{wanted}, found {found}")
 
-    def _expression(self) -> Callable[[_RowT], bool | None]:
+    def _expression(self) -> Judge[_RowT]:
         parts = [self._all()]
         while self._takes("or"):
             parts.append(self._all())
-        return parts[0] if len(parts) == 1 else _any_of(parts)
+        return parts[0] if len(parts) == 1 else any_of(parts)
 
-    def _all(self) -> Callable[[_RowT], bool | None]:
+    def _all(self) -> Judge[_RowT]:
         parts = [self._one()]
         while self._takes("and"):
             parts.append(self._one())
-        return parts[0] if len(parts) == 1 else _all_of(parts)
+        return parts[0] if len(parts) == 1 else all_of(parts)
 
-    def _one(self) -> Callable[[_RowT], bool | None]:
+    def _one(self) -> Judge[_RowT]:
         if self._takes("not"):
-            return _not(self._one())
+            return not_so(self._one())
         if self._takes("("):
             inner = self._expression()
             if not self._takes(")"):
@@ -202,7 +213,7 @@ class _Parser(Generic[_RowT]):
             return inner
         return self._comparison()
 
-    def _comparison(self) -> Callable[[_RowT], bool | None]:
+    def _comparison(self) -> Judge[_RowT]:
         token = self._take()
         if token.kind != "word" or token.text.lower() in _RESERVED:
             self._refuse(token, "a field such as platform, state or roi")
@@ -225,7 +236,7 @@ class _Parser(Generic[_RowT]):
         self._named.add(token.text)
         return field
 
-    def _in(self, field: Field[_RowT], *, is_not: bool) -> Callable[[_RowT], bool | None]:
+    def _in(self, field: Field[_RowT], *, is_not: bool) -> Judge[_RowT]:
         if not self._takes("("):
             self._refuse(self._peek, "a list such as (google, meta)")
         parts = []
@@ -236,27 +247,23 @@ class _Parser(Generic[_RowT]):
                 break
             if not self._takes(","):
                 self._refuse(self._peek, "a comma or a closing parenthesis")
-        judge = _any_of(parts)
-        return _not(judge) if is_not else judge
+        judge = any_of(parts)
+        return not_so(judge) if is_not else judge
 
-    def _compared(
-        self, field: Field[_RowT], sign: str, at: _Token, value: _Token
-    ) -> Callable[[_RowT], bool | None]:
+    def _compared(self, field: Field[_RowT], sign: str, at: _Token, value: _Token) -> Judge[_RowT]:
         if value.kind in ("end", "sign"):
             self._refuse(value, f"{field.kind.value} to compare with")
         if value.kind == "word" and value.text.lower() == "none":
             if sign not in ("=", "!="):
                 self._refuse(at, "= or != before none")
-            return _is_none(field.get, is_wanted=sign == "=")
+            return is_none(field.get, is_wanted=sign == "=")
         if field.kind in _COUNTED:
             return self._counted(field, sign, at, value)
         if sign not in ("=", "!=", "~", "!~"):
             self._refuse(at, f"=, !=, ~ or in, as it is {field.kind.value}")
         return self._of_text(field, sign, value)
 
-    def _counted(
-        self, field: Field[_RowT], sign: str, at: _Token, value: _Token
-    ) -> Callable[[_RowT], bool | None]:
+    def _counted(self, field: Field[_RowT], sign: str, at: _Token, value: _Token) -> Judge[_RowT]:
         compare = _SIGNS.get(sign)
         if compare is None:
             self._refuse(at, f"=, !=, <, <=, > or >=, as it is {field.kind.value}")
@@ -266,12 +273,12 @@ class _Parser(Generic[_RowT]):
                 field.kind is Kind.MONEY
             ):
                 self._refuse(value, f"{field.kind.value}, as the other side is")
-            return _two(field.get, other.get, compare)
+            return compared(field.get, other.get, compare)
         if value.kind != "number":
             self._refuse(value, f"{field.kind.value} such as {_EXAMPLES[field.kind]}")
         wanted, currency = self._number(field.kind, value)
-        judge = _with(field.get, wanted, compare)
-        return _in_currency(judge, currency, self._currency_of) if currency else judge
+        judge = compared_with(field.get, wanted, compare)
+        return in_currency(judge, currency, self._currency_of) if currency else judge
 
     def _number(self, kind: Kind, token: _Token) -> tuple[float, str]:
         """Return a number as the field counts, and the currency that was named with it."""
@@ -301,20 +308,18 @@ class _Parser(Generic[_RowT]):
         counted = number * scale * (MICROS if kind is Kind.MONEY else 1)
         return (round(counted) if kind is Kind.MONEY and abs(counted) >= 1 else counted), currency
 
-    def _of_text(
-        self, field: Field[_RowT], sign: str, value: _Token
-    ) -> Callable[[_RowT], bool | None]:
+    def _of_text(self, field: Field[_RowT], sign: str, value: _Token) -> Judge[_RowT]:
         text = value.text[1:-1] if value.kind == "text" else value.text
         if sign in ("~", "!~"):
             matches = re.compile(fnmatch.translate(text)).match
-            judge = _texts(field.get, lambda found: matches(found) is not None)
+            judge = of_texts(field.get, lambda found: matches(found) is not None)
         else:
             if field.known and text not in field.known:
                 near = difflib.get_close_matches(text, field.known, n=1, cutoff=0.6)
                 hint = f" (did you mean {near[0]}?)" if near else ""
                 self._refuse(value, f"one of {', '.join(field.known)}{hint}")
-            judge = _texts(field.get, lambda found: found == text)
-        return _not(judge) if sign in ("!=", "!~") else judge
+            judge = of_texts(field.get, lambda found: found == text)
+        return not_so(judge) if sign in ("!=", "!~") else judge
 
 
 _EXAMPLES = {
@@ -323,90 +328,3 @@ _EXAMPLES = {
     Kind.RATIO: "0.05 or 5%",
     Kind.SECONDS: "90s, 15min, 2h or 3d",
 }
-
-
-def _any_of(
-    parts: list[Callable[[_RowT], bool | None]],
-) -> Callable[[_RowT], bool | None]:
-    def judge(row: _RowT) -> bool | None:
-        found: bool | None = False
-        for part in parts:
-            one = part(row)
-            if one:
-                return True
-            if one is None:
-                found = None
-        return found
-
-    return judge
-
-
-def _all_of(
-    parts: list[Callable[[_RowT], bool | None]],
-) -> Callable[[_RowT], bool | None]:
-    def judge(row: _RowT) -> bool | None:
-        found: bool | None = True
-        for part in parts:
-            one = part(row)
-            if one is False:
-                return False
-            if one is None:
-                found = None
-        return found
-
-    return judge
-
-
-def _not(part: Callable[[_RowT], bool | None]) -> Callable[[_RowT], bool | None]:
-    def judge(row: _RowT) -> bool | None:
-        one = part(row)
-        return None if one is None else not one
-
-    return judge
-
-
-def _is_none(get: Callable[[_RowT], Value], *, is_wanted: bool) -> Callable[[_RowT], bool | None]:
-    return lambda row: (get(row) is None) == is_wanted
-
-
-def _with(
-    get: Callable[[_RowT], Value], wanted: float, compare: Callable[[float, float], bool]
-) -> Callable[[_RowT], bool | None]:
-    def judge(row: _RowT) -> bool | None:
-        found = get(row)
-        return compare(found, wanted) if isinstance(found, int | float) else None
-
-    return judge
-
-
-def _two(
-    get: Callable[[_RowT], Value],
-    other: Callable[[_RowT], Value],
-    compare: Callable[[float, float], bool],
-) -> Callable[[_RowT], bool | None]:
-    def judge(row: _RowT) -> bool | None:
-        one, two = get(row), other(row)
-        if isinstance(one, int | float) and isinstance(two, int | float):
-            return compare(one, two)
-        return None
-
-    return judge
-
-
-def _texts(
-    get: Callable[[_RowT], Value], is_it: Callable[[str], bool]
-) -> Callable[[_RowT], bool | None]:
-    def judge(row: _RowT) -> bool | None:
-        found = get(row)
-        if isinstance(found, tuple):
-            return any(is_it(one) for one in found)
-        return is_it(found) if isinstance(found, str) else None
-
-    return judge
-
-
-def _in_currency(
-    judge: Callable[[_RowT], bool | None], currency: str, currency_of: Callable[[_RowT], str]
-) -> Callable[[_RowT], bool | None]:
-    """Let amounts of another currency be undecided: they are neither more nor less."""
-    return lambda row: judge(row) if currency_of(row) == currency else None

@@ -5,9 +5,12 @@ platform gives in that case is its server's business.
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum
 
 import msgspec
+
+from engine.clock import Clock
 
 __all__ = ["Call", "Fault", "Faults", "Trouble"]
 
@@ -35,6 +38,9 @@ class Trouble(Enum):
     CONFLICT = "conflict"  # somebody else changes the same now
     GARBLED = "garbled"  # an answer that cannot be read
     SLOW = "slow"  # answered well, after `seconds`
+
+
+_AFTER_THE_WORK = {Trouble.LOST_ANSWER, Trouble.BROKEN_OFF, Trouble.GARBLED}
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +90,20 @@ class Faults:
         self.taken.append((call, fault.trouble))
         return fault
 
-    async def silence(self) -> None:
-        """Wait for ever."""
-        await self._for_ever.wait()
+    async def meet(
+        self, call: Call, *, clock: Clock, refused: Callable[[Fault], Exception]
+    ) -> Fault | None:
+        """Make the trouble of a call that came in, or return what is to be made after the work.
+
+        Raises what `refused` returns for one that keeps the work from being done.
+        """
+        fault = self.take(call)
+        if fault is None:
+            return None
+        if fault.trouble is Trouble.SLOW:
+            await clock.sleep(fault.seconds)
+        elif fault.trouble is Trouble.SILENT:
+            await self._for_ever.wait()
+        elif fault.trouble not in _AFTER_THE_WORK:
+            raise refused(fault)
+        return fault

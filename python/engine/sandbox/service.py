@@ -16,7 +16,6 @@ from engine.sandbox.state import Account, Books
 __all__ = ["HttpSandbox", "Refused", "Work"]
 
 _GARBAGE = b'\xff{"data": nothing of the kind'
-_AFTER_THE_WORK = {Trouble.LOST_ANSWER, Trouble.BROKEN_OFF, Trouble.GARBLED}
 
 
 class Refused(Exception):  # noqa: N818 # an answer, not a failure of the sandbox
@@ -90,7 +89,7 @@ class HttpSandbox(abc.ABC):
         self.heard.append(request)
         try:
             call, operations, do = self.work(request)
-            fault = await self._trouble(call)
+            fault = await self.faults.meet(call, clock=self.clock, refused=self._refused)
             refusal = self._quota.take(operations)
             if refusal is not None:
                 return self.of_quota(refusal)
@@ -109,15 +108,5 @@ class HttpSandbox(abc.ABC):
             case _:
                 return response
 
-    async def _trouble(self, call: Call) -> Fault | None:
-        """Make trouble that is planned, or return what is to be made after the work."""
-        fault = self.faults.take(call)
-        if fault is None:
-            return None
-        if fault.trouble is Trouble.SLOW:
-            await self.clock.sleep(fault.seconds)
-        elif fault.trouble is Trouble.SILENT:
-            await self.faults.silence()
-        elif fault.trouble not in _AFTER_THE_WORK:
-            raise Refused(self.of_trouble(fault))
-        return fault
+    def _refused(self, fault: Fault) -> Refused:
+        return Refused(self.of_trouble(fault))

@@ -97,7 +97,10 @@ class Stand:
         self._stopping = Pause(clock)
 
     async def run(self) -> None:
-        """Serve and sell until stopped. Raises ConfigError where a package is missing."""
+        """Serve and sell until stopped.
+
+        Raises ConfigError where a package is missing, or the files cannot be written.
+        """
         async with (
             AsyncExitStack() as servers,
             self._broker.campaigns.follow(self._on_campaign, after=0) as campaigns,
@@ -108,7 +111,11 @@ class Stand:
                 platform: (await servers.enter_async_context(self._make(platform, books)))
                 for platform, books in self._ground.books.items()
             }
-            self._write({name: each.credentials() for name, each in credentials.items()})
+            try:
+                self._write({name: each.credentials() for name, each in credentials.items()})
+            except OSError as error:
+                wanted = f"directory: {self._directory}: a directory to write in"
+                raise ConfigError(f"{wanted}, found {error.strerror}") from None
             _log.info("sandboxes_opened", platforms=sorted(credentials))
             await self._keep_selling()
         _log.info("sandboxes_closed", moves=self.moves)

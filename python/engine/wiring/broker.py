@@ -55,13 +55,15 @@ async def open_broker(
     refuses or is too old, is not asked twice.
 
     Raises:
-        ConfigError: ENGINE_REPLICAS or the identity makes no sense, or the context is read-only.
+        ConfigError: the address, ENGINE_REPLICAS or the identity makes no sense, or the context
+            is read-only.
         BrokerError: there is no broker to work with; or, from the body, the connection has ended
             for good (a lost one is made again, for ever).
     """
     if writes:
         refuse_if_read_only()
     url = url or os.environ.get("ENGINE_NATS") or DEFAULT_NATS
+    _check_address(url)
     clock = clock or SystemClock()
     replicas = _replicas() if replicas is None else replicas
     credentials = (load(IdentitySettings) if identity is None else identity).credentials()
@@ -95,6 +97,15 @@ async def open_broker(
         if not reasons:
             raise
         raise BrokerError(f"the connection to the broker has ended: {reasons[0]}") from None
+
+
+def _check_address(url: str) -> None:
+    for one in url.split(","):
+        try:
+            _ = urlsplit(one).port
+        except ValueError:  # no port from 0 to 65535, or half of an IPv6 address
+            wanted = "a broker's URL such as nats://127.0.0.1:4222"
+            raise ConfigError(f"{wanted}, found {masked(one)!r}") from None
 
 
 def _replicas() -> int:

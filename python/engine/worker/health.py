@@ -3,24 +3,17 @@
 GET /live    200 while the loop turns, 503 when it is stuck: restart it
 GET /ready   200 while it can decide, 503 with the hindrances while it cannot: leave it alone
 GET /status  200 with figures
-
-It answers a few short requests and nothing else: no keep-alive, no bodies, at most so many at once.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import msgspec
 
-from engine.errors import ConfigError
+from engine.endpoint import Said, serve_endpoint
 
 __all__ = ["Inspected", "serve_health"]
-
-LONGEST_HEAD = 4096  # bytes
-PATIENCE_S = 2.0  # for a request's head
-AT_ONCE = 16
 
 
 class Inspected(Protocol):
@@ -34,68 +27,31 @@ class Inspected(Protocol):
     def status(self) -> dict[str, object]: ...
 
 
-@asynccontextmanager
-async def serve_health(address: str, *, worker: Inspected) -> AsyncIterator[str]:
-    """Answer at HOST:PORT beside the body; yields the address. No host is this machine, port 0 any.
+def serve_health(address: str, *, worker: Inspected) -> AbstractAsyncContextManager[str]:
+    """Answer at PORT or HOST:PORT beside the body; yields the address. Raises ConfigError."""
 
-    Raises:
-        ConfigError: the address cannot be listened on.
-    """
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    asked = asyncio.Semaphore(AT_ONCE)
+    def answer(path: str, headers: Mapping[str, str]) -> Said:
+        return _say(path, worker)
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if asked.locked():
-                return
-            async with asked, asyncio.timeout(PATIENCE_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_answer(head, worker))
-                await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            return  # whoever asks so will ask again
-        finally:
-            writer.close()
-
-    try:
-        server = await asyncio.start_server(serve, host, int(port), limit=LONGEST_HEAD)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"health: an address to listen on, found {address}: {reason}") from None
-    async with server:
-        at = server.sockets[0].getsockname()
-        yield f"{at[0]}:{at[1]}"
+    return serve_endpoint(address, setting="health", answer=answer)
 
 
-def _answer(head: bytes, worker: Inspected) -> bytes:
-    method, _, rest = head.partition(b" ")
-    path = rest.partition(b" ")[0].partition(b"?")[0].decode("ascii", "replace")
-    if method not in (b"GET", b"HEAD"):
-        status, body = "405 Method Not Allowed", b'{"error":"GET is answered"}'
-    else:
-        status, body = _say(path, worker)
-    lines = (
-        f"HTTP/1.1 {status}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-        "Cache-Control: no-store",
-        "Connection: close",
-    )
-    return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == b"HEAD" else body)
-
-
-def _say(path: str, worker: Inspected) -> tuple[str, bytes]:
+def _say(path: str, worker: Inspected) -> Said:
     if path == "/live":
-        fine, said = worker.is_live, {"live": worker.is_live}
-        return _with(fine, said)
+        return _json({"live": worker.is_live}, is_fine=worker.is_live)
     if path == "/ready":
         hindrances = worker.hindrances()
-        return _with(not hindrances, {"ready": not hindrances, "hindrances": hindrances})
+        said = {"ready": not hindrances, "hindrances": hindrances}
+        return _json(said, is_fine=not hindrances)
     if path == "/status":
-        return _with(True, worker.status())
-    return "404 Not Found", b'{"error":"/live, /ready and /status are answered"}'
+        return _json(worker.status(), is_fine=True)
+    return Said(
+        "404 Not Found",
+        "application/json",
+        b'{"error":"/live, /ready and /status are answered"}',
+    )
 
 
-def _with(fine: bool, said: object) -> tuple[str, bytes]:
-    return "200 OK" if fine else "503 Service Unavailable", msgspec.json.encode(said)
+def _json(said: object, *, is_fine: bool) -> Said:
+    status = "200 OK" if is_fine else "503 Service Unavailable"
+    return Said(status, "application/json", msgspec.json.encode(said))

@@ -8,21 +8,40 @@ from engine.errors import MalformedMessageError
 from engine.messaging.ports import Message
 from engine.messaging.subjects import campaign_subject
 
-__all__ = ["Inbox", "entered_campaign"]
+__all__ = ["Inbox", "Room", "entered_campaign"]
+
+LARGEST = 256 * 2**10
+MOST = 128 * 2**20
+
+
+class Room:
+    """How many bytes of frames wait in a worker, over all its partitions, of at most `most`.
+
+    Where there is no room any more the broker is not asked for more frames: they wait there.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
+        self.waiting = 0
+
+    @property
+    def is_left(self) -> bool:
+        return self.waiting < self.most
 
 
 class Inbox:
     """Entries and frames in the order of their logs.
 
     `add_entry` and `add_frame` are what followers deliver to. Frames wait for the round, so that
-    a record can name exactly what it has counted. Nothing is dropped and the broker cannot be
-    asked to wait, so when more than `largest` bytes of frames wait, `is_full` says so and the
-    partition counts them in early.
+    a record can name exactly what it has counted. Nothing is dropped: when more than `largest`
+    bytes of frames wait, `is_full` says so and the partition counts them in early, which takes the
+    work from the round and keeps memory small.
     """
 
-    def __init__(self, *, largest: int = 8 * 2**20) -> None:
+    def __init__(self, *, largest: int = LARGEST, room: Room | None = None) -> None:
         self.largest = largest
         self.frame_bytes = 0
+        self._room = room or Room()
         self._entries: deque[Message] = deque()
         self._frames: deque[Message] = deque()
 
@@ -48,7 +67,7 @@ class Inbox:
 
     def add_frame(self, message: Message) -> None:
         self._frames.append(message)
-        self.frame_bytes += len(message.payload)
+        self._note(len(message.payload))
 
     @property
     def entries(self) -> int:
@@ -78,8 +97,18 @@ class Inbox:
     def take_frames(self, up_to: int | None = None, *, most: int | None = None) -> list[Message]:
         """Remove and return the frames with a sequence of at most `up_to`, as `take_entries`."""
         taken = _take(self._frames, up_to, most)
-        self.frame_bytes -= sum(len(message.payload) for message in taken)
+        self._note(-sum(len(message.payload) for message in taken))
         return taken
+
+    def clear(self) -> None:
+        """Forget what waits: nobody will take it from here."""
+        self._entries.clear()
+        self._frames.clear()
+        self._note(-self.frame_bytes)
+
+    def _note(self, more: int) -> None:
+        self.frame_bytes += more
+        self._room.waiting += more
 
 
 def _take(queue: deque[Message], up_to: int | None, most: int | None) -> list[Message]:

@@ -7,7 +7,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.messaging.ports import Broker, Follower, Message
-from engine.worker.inbox import Inbox
+from engine.worker.inbox import Inbox, Room
 from engine.worker.recovery import History, Replay, read_history
 from engine.worker.state import Bury, State
 
@@ -31,13 +31,21 @@ class Recovered:
 class Intake:
     """Recovers the state of one partition and follows its inputs from there.
 
-    `inbox` is what has come and waits for a round; `overflow` is called when it is full.
+    `inbox` is what has come and waits for a round; `overflow` is called when it is full. While
+    there is no `room` left, the broker is asked for no more frames.
     """
 
     def __init__(
-        self, partition: int, *, broker: Broker, clock: Clock, overflow: Callable[[], None]
+        self,
+        partition: int,
+        *,
+        broker: Broker,
+        clock: Clock,
+        overflow: Callable[[], None],
+        room: Room | None = None,
     ) -> None:
-        self.inbox = Inbox()
+        self._room = room or Room()
+        self.inbox = Inbox(room=self._room)
         self._partition = partition
         self._broker = broker
         self._clock = clock
@@ -68,7 +76,8 @@ class Intake:
             BrokerError: the broker stays away, or refuses.
         """
         await inputs.aclose()
-        self.inbox = Inbox(largest=self.inbox.largest)
+        self.inbox.clear()
+        self.inbox = Inbox(largest=self.inbox.largest, room=self._room)
         number, broker = self._partition, self._broker
         # The chain first, its inputs after: what a record counted had been stored before it.
         found, history = await read_history(
@@ -101,6 +110,7 @@ class Intake:
                 partitions=[number],
                 after=state.metrics_sequence,
                 opened=False,
+                wants_more=self._wants_more,
             )
         )
         await entries.caught_up()
@@ -112,6 +122,15 @@ class Intake:
         await replay.finish(self._clock)
         self._replay = None
         return Recovered(state, history, replay, is_new=found is None)
+
+    def go_on(self) -> None:
+        """Say that frames were taken: there may be room again."""
+        if self._frames is not None:
+            self._frames.go_on()
+
+    def _wants_more(self) -> bool:
+        """Return whether frames may come. A replay takes them as they come, and needs them all."""
+        return self._room.is_left or self._replay is not None
 
     def _frame_delivered(self, message: Message) -> None:
         if self._replay is not None:

@@ -21,10 +21,19 @@ from engine.errors import FencedError
 from engine.messaging import traces
 from engine.messaging.background import beside
 from engine.messaging.ports import Broker, Message
-from engine.messaging.records import Decide, Keep, Record, Release, Take, encode
+from engine.messaging.records import (
+    Decide,
+    Keep,
+    Record,
+    Release,
+    Take,
+    decode_record,
+    encode,
+)
 from engine.messaging.subjects import decisions_subject
 from engine.worker.chores import Chores
 from engine.worker.columns import columns_of
+from engine.worker.inbox import Room
 from engine.worker.intake import Intake
 from engine.worker.lifecycle import Lifecycle, planned_per_s, used_up
 from engine.worker.load import Load, Told
@@ -60,7 +69,9 @@ class Partition:
 
     `taking` bounds how many are taken at once; `moved` is called when it is owned, and when it
     has been given back. `portion` is how much a round may take in, as it was found out so far;
-    `load` knows which rounds are left out while there is not time for all.
+    `load` knows which rounds are left out while there is not time for all; `room` how much may
+    wait for them, over all partitions. `only_free`: it is left alone where its chain says that
+    somebody has it.
     """
 
     def __init__(
@@ -76,10 +87,14 @@ class Partition:
         moved: Callable[[], None],
         portion: Portion | None = None,
         load: Load | None = None,
+        room: Room | None = None,
+        only_free: bool = False,
     ) -> None:
         self.number = number
         self.is_owned = False
-        self.intake = Intake(number, broker=broker, clock=clock, overflow=self._count_early)
+        self.intake = Intake(
+            number, broker=broker, clock=clock, overflow=self._count_early, room=room
+        )
         self._broker = broker
         self._clock = clock
         self._worker = worker
@@ -88,6 +103,7 @@ class Partition:
         self._taking = taking
         self._moved = moved
         self._portion = portion or Portion()
+        self._only_free = only_free
         self._load = load or Load(worker=worker, interval=settings.interval)
         self._interval_ms = round(settings.interval * 1000)
         self._schedule = Schedule(interval_ms=self._interval_ms, partition=number)
@@ -138,18 +154,29 @@ class Partition:
                 recorded; with the same `portion` the next try takes in less.
             MalformedMessageError: its chain cannot be read.
         """
-        async with AsyncExitStack() as inputs:
-            async with self._taking:
-                if self._pause.is_over:
-                    return
-                await self._take(inputs)
-            self.is_owned = True
-            self._moved()
-            async with beside(self._chores.run(), name=f"chores of partition {self.number}"):
-                await self._rounds()
-            await self._give_back()
+        try:
+            async with AsyncExitStack() as inputs:
+                async with self._taking:
+                    if self._pause.is_over or (self._only_free and await self._is_somebodys()):
+                        return
+                    await self._take(inputs)
+                self.is_owned = True
+                self._moved()
+                async with beside(self._chores.run(), name=f"chores of partition {self.number}"):
+                    await self._rounds()
+                await self._give_back()
+        finally:
+            self.intake.inbox.clear()  # the room is for those who are still here
 
     # taking
+
+    async def _is_somebodys(self) -> bool:
+        """Return whether the newest record is of an owner who has not given the partition back."""
+        head = await self._broker.chain.head(self.number)
+        if head is None:
+            return False
+        record = decode_record(decisions_subject(self.number), head.payload)
+        return not isinstance(record, Release)
 
     async def _take(self, inputs: AsyncExitStack) -> None:
         began = self._clock.monotonic()
@@ -237,11 +264,14 @@ class Partition:
     async def _until_due(self, last_ms: int) -> None:
         """Sleep until the next round is due and the broker is there, or until stopped.
 
-        Never longer than an interval: were the chain's times ahead of this machine's clock (a
-        former owner's was wrong), rounds go on at their pace, with times after the chain's.
+        Were the chain's times ahead of this machine's clock (a former owner's was wrong), rounds go
+        on with times after the chain's, at half their pace: so the clock catches up. At the same
+        pace days would begin early, and every report would look old, for good.
         """
         now_ms = self._clock.now() * 1000
-        wait_ms = min(self._schedule.due(last_ms, int(now_ms)) - now_ms, self._interval_ms)
+        wait_ms = self._schedule.due(last_ms, int(now_ms)) - now_ms
+        if wait_ms > self._interval_ms:
+            wait_ms = min(wait_ms, 2 * self._interval_ms)
         await self._pause.sleep(wait_ms / 1000)
         while not (self._broker.is_connected or self._pause.is_over):
             await self._pause.sleep(BROKER_AWAY_S)
@@ -255,6 +285,7 @@ class Partition:
             if inbox.entries and not self._state.is_open
             else inbox.take_frames(most=self._portion.most)
         )
+        self.intake.go_on()
         taken, tracing = waiting - len(inbox), traces.active()
         if tracing is None:
             decided = await self._commit(frames, taken, at_ms)
@@ -480,14 +511,19 @@ class Partition:
         self._buried.clear()
 
     def _tell_of_rows(self) -> None:
-        """Say now and then how many rows were not counted: somebody's ids or amounts are wrong."""
+        """Say now and then how many rows were not counted: somebody's ids or amounts are wrong.
+
+        And how many were older than their window: they are added, for what they might replace is
+        known no more. Who sends old reports again counts them twice.
+        """
         rows, now = self._state.rows, self._clock.monotonic()
-        if (rows.unknown or rows.refused) and now >= self._tell_at:
+        if (rows.unknown or rows.refused or rows.late) and now >= self._tell_at:
             self._tell_at = now + TELL_EVERY_S
             _log.warning(
-                "rows_not_counted",
+                "rows_not_counted" if rows.unknown or rows.refused else "rows_added_late",
                 partition=self.number,
                 unknown=rows.unknown,
                 refused=rows.refused,
+                added_late=rows.late,
             )
-            self._state.rows = rows._replace(unknown=0, refused=0)
+            self._state.rows = rows._replace(unknown=0, refused=0, late=0)

@@ -16,6 +16,7 @@ from engine.fleet.membership import DEAF_S, HEARTBEAT_S, SUSPICION_S, Membership
 from engine.messaging.ports import Broker
 from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
+from engine.worker.inbox import Room
 from engine.worker.load import Load
 from engine.worker.partition import Partition
 from engine.worker.pause import Pause
@@ -63,6 +64,8 @@ class Worker:
         self._failures: dict[int, int] = {}  # partition → in a row
         self._portions: dict[int, Portion] = {}
         self._load = Load(worker=name, interval=settings.interval)
+        self._room = Room()
+        self._has_looked = False  # for what is nobody's, at the start
         self._beat_at: float | None = None  # monotonic, of the newest heartbeat
         self._taking = asyncio.Semaphore(TAKEN_AT_ONCE)
         self._looking = Pause(clock)
@@ -228,10 +231,13 @@ class Worker:
                 fleet.deaf_until(now)
             elif fleet.may_judge(now):
                 self._settle(fleet, group, now)
+            elif fleet.is_alone_at_start(now) and not self._has_looked:
+                self._take_what_is_nobodys(fleet, group, now)
             self._tell_what_is_held()
             was_connected, looked_at = is_connected, now
             # Up to a heartbeat sooner than the next look: what is taken over waits for it.
-            await self._looking.sleep(min(HEARTBEAT_S, fleet.silence_in(now) + LOOK_AFTER_S))
+            soon = min(fleet.silence_in(now), fleet.roll_call_ends_in(now)) + LOOK_AFTER_S
+            await self._looking.sleep(min(HEARTBEAT_S, soon))
 
     def _settle(self, fleet: Membership, group: asyncio.TaskGroup, now: float) -> None:
         """Take what is ours and free; give back what is another's who can take it."""
@@ -252,6 +258,19 @@ class Worker:
                 and now >= self._not_before.get(number, now)
             ):
                 self._hold(number, group)
+
+    def _take_what_is_nobodys(
+        self, fleet: Membership, group: asyncio.TaskGroup, now: float
+    ) -> None:
+        """Take, once, the partitions that nobody has according to their chains.
+
+        Those of somebody who is silent wait until silence means that it is dead. Should another
+        worker begin in this moment, the chain has one of the two (docs/decisions, 0009).
+        """
+        self._has_looked = True
+        for number in self._assigned(fleet.alive(now)):
+            self._not_before[number] = now + fleet.judges_in(now)
+            self._hold(number, group, only_free=True)
 
     def _assigned(self, workers: frozenset[str]) -> dict[int, str]:
         """Return `assign` of some workers, computed when they are others than before."""
@@ -276,7 +295,7 @@ class Worker:
 
     # partitions
 
-    def _hold(self, number: int, group: asyncio.TaskGroup) -> None:
+    def _hold(self, number: int, group: asyncio.TaskGroup, *, only_free: bool = False) -> None:
         partition = Partition(
             number,
             broker=self._broker,
@@ -288,6 +307,8 @@ class Worker:
             moved=self._beating.wake,
             portion=self._portions.setdefault(number, Portion()),
             load=self._load,
+            room=self._room,
+            only_free=only_free,
         )
         self._partitions[number] = partition
         task = group.create_task(self._run(partition), name=f"partition {number}")

@@ -100,6 +100,7 @@ class State:
 
     def count(self, messages: Iterable[Message]) -> None:
         """Count frames in, in the order of their log."""
+        accepted, replaced, late, unknown, refused = self.rows
         for message in messages:
             self.is_open = True
             self.metrics_sequence = message.sequence
@@ -108,14 +109,12 @@ class State:
             except CoreError as error:
                 self._bury(metrics_subject(self.partition), message, error)
                 continue
-            rows = self.rows
-            self.rows = Rows(
-                rows.accepted + counted.accepted,
-                rows.replaced + counted.replaced,
-                rows.late + counted.late,
-                rows.unknown + counted.unknown,
-                rows.refused + counted.refused,
-            )
+            accepted += counted.accepted
+            replaced += counted.replaced
+            late += counted.late
+            unknown += counted.unknown
+            refused += counted.refused
+        self.rows = Rows(accepted, replaced, late, unknown, refused)
 
     def decide(self, at_ms: int) -> Round:
         """Decide the round due at `at_ms`, later than the one before."""

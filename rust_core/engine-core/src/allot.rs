@@ -4,7 +4,7 @@ use crate::bid::has_worth;
 use crate::definition::{Definition, Strategy};
 use crate::ledger;
 use crate::money::Micros;
-use crate::verdict::{Binding, Offer, Outlook, Purse, Standing};
+use crate::verdict::{Binding, Desk, Offer, Outlook, Purse, Standing};
 
 /// What a platform is given that has not shown yet that it spends, in clicks at the bid.
 const FEW_CLICKS: f64 = 4.0;
@@ -23,23 +23,21 @@ const TRIAL_PART: f64 = 0.02;
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 pub(crate) fn allot(
     definition: &Definition,
-    offers: &mut [Offer],
-    outlooks: &[Outlook],
-    standings: &[Standing],
+    desk: &mut Desk,
     purse: &Purse,
     is_poor: bool,
 ) -> Binding {
     let wanted = if is_poor { 0.02 } else { 1.0 } * purse.wanted;
-    let parts = split(
-        definition,
-        offers,
+    split(definition, desk, wanted, purse.is_due && purse.is_planned);
+    steer(desk, purse, is_poor);
+    let Desk {
         outlooks,
-        standings,
-        wanted,
-        purse.is_due && purse.is_planned,
-    );
-    let parts = steered(offers, outlooks, parts, purse, is_poor);
-    let mut asked: Vec<i64> = Vec::with_capacity(offers.len());
+        offers,
+        parts,
+        asked,
+        ..
+    } = desk;
+    asked.clear();
     for ((offer, outlook), part) in offers.iter_mut().zip(outlooks).zip(parts) {
         let day_cap = Micros(day_cap(definition, asked.len()));
         let day_room = day_cap
@@ -63,14 +61,14 @@ pub(crate) fn allot(
     }
     let total: i128 = asked.iter().map(|&more| i128::from(more)).sum();
     let room = i128::from(purse.room.0.max(0));
-    for (offer, &more) in offers.iter_mut().zip(&asked) {
+    for (offer, &more) in offers.iter_mut().zip(asked.iter()) {
         let granted = if total > room {
-            i128::from(more) * room / total.max(1)
+            let granted = i128::from(more) * room / total.max(1);
+            i64::try_from(granted).unwrap_or(0)
         } else {
-            more.into()
+            more
         };
-        let granted = Micros(i64::try_from(granted).unwrap_or(0));
-        offer.allotment = offer.allotment.saturating_add(granted);
+        offer.allotment = offer.allotment.saturating_add(Micros(granted));
     }
     match (total > room, purse.is_day_bound) {
         (false, _) => Binding::None,
@@ -79,16 +77,49 @@ pub(crate) fn allot(
     }
 }
 
-/// Returns the parts with those of the price of money mixed in, as far as that is trusted: what each
-/// platform is expected to spend under it.
+/// Lowers what was given beyond a budget or a daily cap that was lowered since, or that another platform
+/// has used up: each platform in proportion. Returns `BUDGET` or `DAILY_CAP` where that is so. What
+/// platforms may have spent by the caps before stays reserved, as `ledger` says.
+pub(crate) fn cut_back(definition: &Definition, desk: &mut Desk, purse: &Purse) -> Binding {
+    let Desk {
+        outlooks, offers, ..
+    } = desk;
+    for (index, (offer, outlook)) in offers.iter_mut().zip(outlooks.iter()).enumerate() {
+        let today_left = Micros(day_cap(definition, index)).left_after(outlook.today);
+        if offer.allotment > today_left {
+            (offer.allotment, offer.bound_by) = (today_left, Binding::DailyCap);
+        }
+    }
+    if purse.excess == Micros::ZERO {
+        return Binding::None;
+    }
+    let sum = |amounts: &mut dyn Iterator<Item = i64>| amounts.map(i128::from).sum::<i128>();
+    let given = &mut outlooks.iter().flat_map(|one| [one.reserved.0, one.held.0]);
+    let most = (sum(given) - i128::from(purse.excess.0)).max(0);
+    let total = sum(&mut offers.iter().map(|offer| offer.allotment.0));
+    if total > most {
+        for offer in offers.iter_mut() {
+            let part = i128::from(offer.allotment.0) * most / total;
+            offer.allotment = Micros(i64::try_from(part).unwrap_or(0));
+        }
+    }
+    if purse.is_day_bound {
+        Binding::DailyCap
+    } else {
+        Binding::Budget
+    }
+}
+
+/// Mixes the parts with those of the price of money, as far as that is trusted: what each platform is
+/// expected to spend under it.
 #[allow(clippy::cast_precision_loss)]
-fn steered(
-    offers: &[Offer],
-    outlooks: &[Outlook],
-    parts: Vec<f64>,
-    purse: &Purse,
-    is_poor: bool,
-) -> Vec<f64> {
+fn steer(desk: &mut Desk, purse: &Purse, is_poor: bool) {
+    let Desk {
+        outlooks,
+        offers,
+        parts,
+        ..
+    } = desk;
     let (planned, recent) = outlooks
         .iter()
         .fold((0.0, 0.0), |(planned, recent), outlook| {
@@ -96,8 +127,7 @@ fn steered(
         });
     let times = (TIMES_PLANNED * purse.ahead).min(purse.most / f64::max(planned, 1.0));
     let part_of_plan = if is_poor { 0.02 } else { 1.0 };
-    let mut steered = parts;
-    for ((part, offer), outlook) in steered.iter_mut().zip(offers).zip(outlooks) {
+    for ((part, offer), outlook) in parts.iter_mut().zip(offers).zip(outlooks) {
         let planned = times * outlook.planned * part_of_plan;
         // Spend comes in whole clicks; one that nothing is expected of is tried with one, unless that
         // is dear to a campaign that spends elsewhere.
@@ -118,46 +148,49 @@ fn steered(
         let steered = (planned + few).min(most).min(1e15);
         *part += (steered - *part) * purse.trust;
     }
-    steered
 }
 
-/// Returns each platform's part of what is to be reserved: by what a micro brings there, by where
+/// Writes each platform's part of what is to be reserved: by what a micro brings there, by where
 /// money has lately been spent, and a little for each. What is reserved comes free only by being
 /// spent, so a platform that spends little is given a few clicks' worth and three times what it
 /// spends; what that leaves goes to those that do spend.
 #[allow(clippy::cast_precision_loss)]
-fn split(
-    definition: &Definition,
-    offers: &[Offer],
-    outlooks: &[Outlook],
-    standings: &[Standing],
-    wanted: f64,
-    is_due: bool,
-) -> Vec<f64> {
-    let platforms = || offers.iter().zip(outlooks).zip(standings);
-    let scores: Vec<f64> = platforms()
-        .map(|((offer, outlook), &standing)| score(definition, offer, outlook, standing))
-        .collect();
-    let recent: Vec<f64> = platforms()
-        .map(|((_, outlook), &standing)| {
+fn split(definition: &Definition, desk: &mut Desk, wanted: f64, is_due: bool) {
+    let Desk {
+        outlooks,
+        offers,
+        standings,
+        scores,
+        parts,
+        ..
+    } = desk;
+    let bids_by_worth = has_worth(definition);
+    let platforms = offers.iter().zip(outlooks.iter()).zip(standings.iter());
+    scores.clear();
+    scores.extend(platforms.map(|((offer, outlook), &standing)| {
+        score(definition, bids_by_worth, offer, outlook, standing)
+    }));
+    let recent = || {
+        let platforms = outlooks.iter().zip(standings.iter());
+        platforms.map(|(outlook, &standing)| {
             if standing == Standing::Poor {
                 0.0
             } else {
                 outlook.recent_spend.max(0.0)
             }
         })
-        .collect();
+    };
     let even = 1.0 / offers.len().max(1) as f64;
-    let (all_scores, all_recent): (f64, f64) = (scores.iter().sum(), recent.iter().sum());
+    let (all_scores, all_recent): (f64, f64) = (scores.iter().sum(), recent().sum());
     let share = |of: f64, all: f64| if all > 0.0 { of / all } else { even };
-    let mut parts: Vec<f64> = Vec::with_capacity(offers.len());
-    for ((offer, &score), &spent) in offers.iter().zip(&scores).zip(&recent) {
+    parts.clear();
+    for ((offer, &score), spent) in offers.iter().zip(scores.iter()).zip(recent()) {
         let part = 0.45 * share(score, all_scores) + 0.45 * share(spent, all_recent) + 0.1 * even;
         let few_clicks = if is_due { FEW_CLICKS } else { 0.0 } * offer.bid_micros as f64;
         parts.push((part * wanted).min(3.0 * spent + few_clicks.max(0.1 * even * wanted)));
     }
     let left = (wanted - parts.iter().sum::<f64>()).max(0.0);
-    for ((part, &spent), offer) in parts.iter_mut().zip(&recent).zip(offers) {
+    for ((part, spent), offer) in parts.iter_mut().zip(recent()).zip(offers.iter()) {
         if all_recent > 0.0 {
             *part += left * spent / all_recent;
         }
@@ -166,7 +199,6 @@ fn split(
             *part = part.max(2.0 * offer.bid_micros as f64);
         }
     }
-    parts
 }
 
 fn day_cap(definition: &Definition, index: usize) -> i64 {
@@ -179,14 +211,20 @@ fn day_cap(definition: &Definition, index: usize) -> i64 {
 
 /// Returns what a micro spent brings on a platform, squared: half as good gets a quarter.
 #[allow(clippy::cast_precision_loss)]
-fn score(definition: &Definition, offer: &Offer, outlook: &Outlook, standing: Standing) -> f64 {
+fn score(
+    definition: &Definition,
+    has_worth: bool,
+    offer: &Offer,
+    outlook: &Outlook,
+    standing: Standing,
+) -> f64 {
     let cpc = offer.cpc_micros;
     if standing != Standing::Good || !(cpc.is_finite() && cpc >= 1.0) {
         return 0.0;
     }
     let brought = if definition.strategy == Strategy::MaximiseReach {
         outlook.all_impressions as f64 / (outlook.settled.0.max(1) as f64)
-    } else if has_worth(definition) {
+    } else if has_worth {
         offer.cvr / cpc
     } else {
         1.0 / cpc

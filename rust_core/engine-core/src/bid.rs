@@ -42,14 +42,14 @@ pub(crate) fn has_worth(definition: &Definition) -> bool {
 
 /// Returns the bid before bounds: what a click is held to be worth, times the multiplier.
 pub(crate) fn wanted_bid(
-    definition: &Definition,
+    has_worth: bool,
     outlook: &Outlook,
     multiplier: f64,
     trust: f64,
     standing: Standing,
     is_stale: bool,
 ) -> f64 {
-    if !has_worth(definition) {
+    if !has_worth {
         return outlook.unit_bid * multiplier;
     }
     // Above worth only where the platform is known to be good, or the price is.

@@ -283,6 +283,7 @@ impl Book {
         // The first round with the new definition reports it, whatever it decides.
         campaign.told = None;
         campaign.solved = None;
+        (campaign.common, campaign.clock) = (None, None);
         campaign.series = slots;
         campaign.dropped = dropped;
         campaign.definition = definition;
@@ -487,6 +488,13 @@ impl Book {
             };
             self.windows.clear_with(slot, &mut keeper);
         }
+    }
+
+    /// Returns the day that holds an instant: when it began, and when the next begins.
+    pub(crate) fn day(&self, calendar: u32, at_ms: i64) -> (i64, i64) {
+        self.calendars
+            .get(&calendar)
+            .map_or((at_ms, at_ms), |calendar| calendar.day(at_ms))
     }
 
     /// Returns the tick of an instant, modulo 2^32.

@@ -90,6 +90,11 @@ impl Writer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Writes words of eight bytes, in one go.
+    pub(crate) fn words<const COUNT: usize>(&mut self, words: [[u8; 8]; COUNT]) {
+        self.bytes.extend_from_slice(words.as_flattened());
+    }
+
     /// Writes many things of the same length, moved as a whole.
     pub(crate) fn all<T, const N: usize>(&mut self, things: &[T], bytes: impl Fn(&T) -> [u8; N]) {
         let from = self.bytes.len();

@@ -5,6 +5,7 @@
 //! wall show follows from a second table: from when on they are how far ahead of UTC.
 
 use crate::error::CoreError;
+use std::collections::BTreeMap;
 
 /// Milliseconds of a day without a change of clocks.
 pub const DAY_MS: i64 = 86_400_000;
@@ -148,6 +149,55 @@ impl Calendar {
     #[must_use]
     pub fn midnights_ms(&self) -> &[i64] {
         &self.midnights_ms
+    }
+}
+
+/// A day as a campaign has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Day {
+    pub(crate) began_ms: i64,
+    pub(crate) ends_ms: i64,
+    pub(crate) hour_of_week: u8,
+}
+
+/// What day it is in each calendar of a book, at one instant.
+#[derive(Debug)]
+pub(crate) struct Days {
+    at_ms: i64,
+    /// Ascending by calendar.
+    days: Vec<(u32, Day)>,
+}
+
+impl Days {
+    pub(crate) fn at(calendars: &BTreeMap<u32, Calendar>, at_ms: i64) -> Self {
+        let day = |(&number, calendar): (&u32, &Calendar)| {
+            let (began_ms, ends_ms) = calendar.day(at_ms);
+            let hour_of_week = calendar.hour_of_week(at_ms);
+            let day = Day {
+                began_ms,
+                ends_ms,
+                hour_of_week,
+            };
+            (number, day)
+        };
+        Self {
+            at_ms,
+            days: calendars.iter().map(day).collect(),
+        }
+    }
+
+    /// Returns the day of a calendar; of one that was never set, an instant.
+    pub(crate) fn of(&self, calendar: u32) -> Day {
+        let place = self
+            .days
+            .binary_search_by_key(&calendar, |&(number, _)| number);
+        let found = place.ok().and_then(|place| self.days.get(place));
+        let nothing = Day {
+            began_ms: self.at_ms,
+            ends_ms: self.at_ms,
+            hour_of_week: 0,
+        };
+        found.map_or(nothing, |&(_, day)| day)
     }
 }
 

@@ -5,10 +5,11 @@ use crate::guard::Trail;
 use crate::ledger::{APPLY_DELAY_MS, Account, Evidence};
 use crate::money::Micros;
 use crate::outlook::condition::Condition;
-use crate::outlook::foresight::Foresight;
+use crate::outlook::foresight::{Foresight, Glance};
 use crate::pacing::Pacing;
+use crate::price::{Basis, Common};
 use crate::shadow::Solved;
-use crate::traffic::Traffic;
+use crate::traffic::{Clock, Traffic};
 use crate::verdict::{Action, Binding};
 use crate::watch::Watch;
 use crate::window::since;
@@ -39,6 +40,10 @@ pub(crate) struct Series {
     pub(crate) watch: Watch,
     /// Its choice of forecasters; `None` while it has too few reports to be worth one.
     pub(crate) foresight: Option<Box<Foresight>>,
+    /// What is forecast until the next report, and what its price goes by: derived. The first is `None`
+    /// where it has to be found anew, and so is the campaign's part of the second.
+    pub(crate) glance: Option<Glance>,
+    pub(crate) basis: Basis,
 }
 
 /// A campaign and its state.
@@ -54,7 +59,8 @@ pub(crate) struct Campaign {
     pub(crate) carried: Micros,
     pub(crate) pacing: Pacing,
     pub(crate) rhythm: Rhythm,
-    pub(crate) traffic: Traffic,
+    /// Apart, as it is asked for once an hour and where there is news.
+    pub(crate) traffic: Box<Traffic>,
     pub(crate) delays: Delays,
     /// The price of money as last solved; `None` before the first report.
     pub(crate) solved: Option<Solved>,
@@ -63,6 +69,9 @@ pub(crate) struct Campaign {
     pub(crate) day_opened: Micros,
     /// What was last reported changed; `None` before the first round.
     pub(crate) told: Option<Told>,
+    /// What its price goes by until something is learned: derived, `None` where it has to be found anew.
+    pub(crate) common: Option<Common>,
+    pub(crate) clock: Option<Clock>,
 }
 
 /// When reports come, and what happened since the last that did.
@@ -153,8 +162,8 @@ impl Series {
 impl Series {
     /// Returns what its market is up to; thin while it has too few reports to tell.
     pub(crate) fn condition(&self) -> Condition {
-        let foresight = self.foresight.as_deref();
-        foresight.map_or(Condition::Thin, Foresight::condition)
+        let glance = self.glance.as_ref();
+        glance.map_or(Condition::Thin, |glance| glance.condition)
     }
 
     /// Takes the evidence that came since the round before, as of this round. A report of a time to
@@ -183,18 +192,27 @@ impl Campaign {
             carried: Micros::ZERO,
             pacing: Pacing::default(),
             rhythm: Rhythm::default(),
-            traffic: Traffic::default(),
+            traffic: Box::default(),
             delays: Delays::default(),
             solved: None,
             day_began_ms: i64::MIN,
             day_opened: Micros::ZERO,
             told: None,
+            common: None,
+            clock: None,
         }
     }
 
     /// Returns the slots of all its series, those it dropped included.
     pub(crate) fn slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.series.iter().chain(&self.dropped).copied()
+    }
+
+    /// Returns the slot of one of these.
+    pub(crate) fn slot(&self, index: usize) -> Option<usize> {
+        let dropped = index.checked_sub(self.series.len());
+        let slot = dropped.map_or_else(|| self.series.get(index), |at| self.dropped.get(at));
+        slot.copied()
     }
 
     /// Returns the spend of the day.

@@ -13,7 +13,10 @@ use crate::guard;
 /// (the end of their interval, or with optimism); `None` where too little is known to say, and then
 /// nothing is said.
 #[must_use]
-pub fn is_min_bid_above_goal(definition: &Definition, cvrs: &[Option<f64>]) -> bool {
+pub fn is_min_bid_above_goal(
+    definition: &Definition,
+    cvrs: impl IntoIterator<Item = Option<f64>>,
+) -> bool {
     if !has_worth(definition) {
         return false;
     }

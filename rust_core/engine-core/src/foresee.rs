@@ -12,7 +12,7 @@ use crate::outlook::foresight::{Expected, Foresight, Glance, Model, View};
 use crate::plan::Now;
 use crate::real::ln;
 use crate::regression::Estimate;
-use crate::worth::{self, Conversions, Held, Rates};
+use crate::worth::{self, Conversions, Held};
 
 const HOUR_MS: f64 = 3_600_000.0;
 /// Conversions and clicks that a series is held to begin with, where hours with few are drawn to what
@@ -60,11 +60,15 @@ impl Book {
         let one = self.series.get(slot).ok_or_else(unknown)?;
         let campaign = self.find(one.campaign).ok_or_else(unknown)?;
         let held = self.held_now(campaign, slot);
-        let traffic = campaign.traffic.profile().at(at_ms);
+        let traffic = campaign.traffic.at(at_ms);
         let view = self.forecast_view(slot, one, at_ms, Some(held.mean), traffic);
         let mut foresight = one.foresight.clone();
         if one.is_heard {
+            answer(&mut foresight, &view);
             hear(&mut foresight, &view);
+        } else if let Some(foresight) = &mut foresight {
+            // The CPC stays the one that was decided by.
+            foresight.answer_clicks(&view.model);
         }
         let prospect = view.prospect(foresight.as_deref());
         let (low, high) = held.interval();
@@ -106,58 +110,51 @@ impl Book {
                 one.watch.conversions_now(&one.account, &rates)
             });
         let relative = relative.copied().unwrap_or(1.0);
-        worth::held(&conversions, relative, &rates, &campaign.delays)
+        let weights = campaign.delays.weights();
+        worth::held(&conversions, relative, &rates, &weights)
     }
 
-    /// Lets the forecasters of a campaign's series learn from what came since the round before, and
-    /// follow the bids in force. `is_changed`: of each of its own series, whether its window changed.
-    /// Where neither did, nothing is computed.
-    pub(crate) fn foresee(&mut self, campaign: &Campaign, now: &Now, is_changed: &[bool]) {
-        let mut told: Option<(Rates, Vec<f64>)> = None;
-        let mut traffic: Option<f64> = None;
-        let places = campaign.series.iter().zip(is_changed).enumerate();
-        for (index, (&slot, &is_changed)) in places {
-            let Some(one) = self.series.get(slot) else {
-                continue;
-            };
-            let foresight = one.foresight.as_deref();
-            let is_answered = foresight.is_none_or(|known| known.bid_micros() == one.bid_micros);
-            if !is_changed && is_answered {
-                continue;
-            }
-            let held = is_changed.then(|| {
-                let (rates, relatives) = told.get_or_insert_with(|| campaign.rates(&self.series));
-                let relative = relatives.get(index).copied().unwrap_or(1.0);
-                worth::held(&one.watch.conversions, relative, rates, &campaign.delays).mean
-            });
-            let traffic = *traffic.get_or_insert_with(|| campaign.traffic.profile().at(now.at_ms));
-            let mut foresight = self
-                .series
-                .get_mut(slot)
-                .and_then(|one| one.foresight.take());
-            let Some(one) = self.series.get(slot) else {
-                continue;
-            };
-            let view = self.forecast_view(slot, one, now.at_ms, held, traffic);
-            if is_changed {
-                hear(&mut foresight, &view);
-            } else if let Some(foresight) = &mut foresight {
-                foresight.answer(&view.model, view.bid_micros);
-            }
-            if let Some(one) = self.series.get_mut(slot) {
-                one.foresight = foresight;
-            }
+    /// Lets the forecasters of a series learn from what came since the round before.
+    /// `cvr`: what is held of its CVR.
+    pub(crate) fn hear(&mut self, slot: usize, now: &Now, cvr: f64, traffic: f64) {
+        self.with_foresight(slot, |book, one, foresight| {
+            let view = book.forecast_view(slot, one, now.at_ms, Some(cvr), traffic);
+            hear(foresight, &view);
+        });
+    }
+
+    /// Tells the forecasters of a series what its platform is expected to answer to the bid in force, where
+    /// that has changed.
+    pub(crate) fn answer(&mut self, slot: usize, now: &Now, traffic: f64) {
+        self.with_foresight(slot, |book, one, foresight| {
+            let view = book.forecast_view(slot, one, now.at_ms, None, traffic);
+            answer(foresight, &view);
+        });
+    }
+
+    fn with_foresight(
+        &mut self,
+        slot: usize,
+        change: impl FnOnce(&Self, &Series, &mut Option<Box<Foresight>>),
+    ) {
+        let one = self.series.get_mut(slot);
+        let mut foresight = one.and_then(|one| one.foresight.take());
+        if let Some(one) = self.series.get(slot) {
+            change(self, one, &mut foresight);
+        }
+        if let Some(one) = self.series.get_mut(slot) {
+            one.foresight = foresight;
         }
     }
 
-    /// Returns what a decision asks of a series.
+    /// Returns what a decision asks of a series, found from nothing.
     pub(crate) fn glance(&self, slot: usize, at_ms: i64) -> Glance {
         let foresight = self
             .series
             .get(slot)
             .and_then(|one| one.foresight.as_deref());
         match foresight {
-            Some(foresight) => foresight.glance(self.tick(at_ms)),
+            Some(foresight) => foresight.glance(),
             None => self.bare_view(slot, at_ms).glance(),
         }
     }
@@ -197,7 +194,12 @@ impl Book {
         let mut view = self.bare_view(slot, at_ms);
         view.usual_cvr = (conversions + USUAL.0) / (account.clicks as f64 + USUAL.1);
         view.model.cvr = cvr;
-        let curve = one.watch.response.own().filter(|_| one.bid_micros > 0);
+        let curve = one
+            .watch
+            .learned
+            .response
+            .own()
+            .filter(|_| one.bid_micros > 0);
         if let Some(curve) = curve {
             let (clicks, spend) = curve.at(ln(one.bid_micros as f64));
             let rounds_an_hour = HOUR_MS / f64::from(self.interval_ms);
@@ -205,6 +207,14 @@ impl Book {
             view.model.cpc_micros = (clicks > 0.0).then(|| spend / clicks);
         }
         view
+    }
+}
+
+fn answer(foresight: &mut Option<Box<Foresight>>, view: &View<'_>) {
+    if let Some(foresight) = foresight
+        && foresight.bid_micros() != view.bid_micros
+    {
+        foresight.answer(&view.model, view.bid_micros);
     }
 }
 
@@ -266,11 +276,15 @@ mod tests {
     }
 
     #[test]
-    fn a_young_series_takes_less_than_two_kilobytes_in_all() {
+    fn a_young_series_takes_two_kilobytes_and_little_apart() {
         // Its window with the rests of 64 reports, and itself; its campaign is another's.
         let report = size_of::<Sample>() + size_of::<crate::ledger::Rest>();
         let young = size_of::<Header>() + 64 * report + size_of::<Series>();
         assert!(young <= 2048, "{young}");
+        // What lies apart: what was learned, and its part of its campaign, here with four platforms.
+        let campaign = size_of::<Campaign>() + size_of::<crate::traffic::Traffic>();
+        let apart = size_of::<crate::watch::Learned>() + campaign / 4;
+        assert!(apart <= 600, "{apart}");
         assert!(size_of::<Foresight>() <= 800, "{}", size_of::<Foresight>());
         assert!(size_of::<SeasonalForecaster>() <= 200);
     }

@@ -6,6 +6,8 @@ use crate::plan::{Now, Plan};
 use crate::price::View;
 use crate::real::{exp, ln};
 use crate::shadow::{Lane, Terms, highest, totals};
+use crate::traffic::Clock;
+use crate::verdict::Desk;
 
 /// Points of a front.
 const POINTS: u32 = 33;
@@ -52,12 +54,16 @@ impl Book {
             rounds: 1.0,
             interval_ms: f64::from(self.interval_ms),
         };
-        let (settled, _) = found.totals(&self.series);
+        let mut desk = Desk::default();
+        let sums = self.look_over(found, &now, &mut desk);
         let (_, day_ends) = self.day(found.definition.calendar, at_ms);
-        let today = found.today(&self.series);
+        let (settled, today) = (sums.settled, sums.today);
         let plan = Plan::new(&found.definition, &now, settled, today, day_ends);
-        let money = self.money(found, settled, today, day_ends, &plan);
-        let view = found.view(&self.series, &now, &money);
+        let common = found.common(&self.series, &mut desk.bases);
+        let times = found.times(&common, at_ms, day_ends);
+        let clock = Clock::new(&found.traffic, &times);
+        let money = sums.money(&plan, clock.rounds(&times, now.interval_ms), clock.traffic);
+        let view = View::new(found, &common, desk.bases.iter(), &money, desk.lanes);
         Ok(front(&view, found.pacing.multiplier))
     }
 }
@@ -95,8 +101,12 @@ fn waste(lanes: &[Lane], terms: &Terms, passed: f64) -> f64 {
     if terms.spent <= 0.0 || passed <= 0.0 {
         return 0.0;
     }
-    let cheapest = highest(terms.range, |price| {
-        totals(lanes, price).0 * passed <= terms.won
+    let (most, _) = totals(lanes, terms.range.1);
+    if most * passed < terms.won {
+        return 0.0; // nothing that is believed would have brought as much
+    }
+    let cheapest = highest(terms.range, None, |price| {
+        (totals(lanes, price).0 * passed, terms.won)
     });
     let cheapest = totals(lanes, cheapest.unwrap_or(terms.range.1)).1 * passed;
     (1.0 - cheapest / terms.spent).clamp(0.0, 1.0)
@@ -112,7 +122,6 @@ mod tests {
         let lanes = vec![lane(13.0, 0.03), lane(14.0, 0.02)];
         let (won, spend) = totals(&lanes, ln(0.5));
         let view = View {
-            held: Vec::new(),
             terms: Terms {
                 spent: spend * 50.0 * 1.25,
                 won: won * 50.0,
@@ -131,6 +140,19 @@ mod tests {
         let to_come = front.stands.spend_micros - view.terms.spent;
         assert!((to_come - spend * 100.0).abs() < 1.0);
         assert!((front.stands.brings - won * 150.0).abs() < 1e-6 * won);
+    }
+
+    #[test]
+    fn what_landscapes_cannot_bring_is_not_called_waste() {
+        let lanes = [lane(13.0, 0.03)];
+        let most = totals(&lanes, terms(1e12).range.1).0;
+        let dear = Terms {
+            spent: 1e9,
+            won: most * 50.0 * 1.01,
+            ..terms(1e12)
+        };
+        assert!(waste(&lanes, &dear, 50.0) < 1e-12);
+        assert!(waste(&[], &dear, 50.0) < 1e-12);
     }
 
     #[test]

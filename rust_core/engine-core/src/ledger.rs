@@ -112,15 +112,34 @@ impl Account {
         self.cap.left_after(self.settled)
     }
 
+    /// Returns whether more was spent than any cap allowed: the platform does not stop at its cap, as
+    /// one does not that is told of caps now and then.
+    #[must_use]
+    pub fn has_passed(&self) -> bool {
+        let held = self.held.first().map_or(Micros::ZERO, |held| held.cap);
+        self.settled > self.cap.max(held)
+    }
+
     /// Returns the spend of the day.
     #[must_use]
     pub fn today(&self) -> Micros {
         self.settled.left_after(self.day_opened)
     }
 
-    /// Begins a day: what is settled so far was spent before it.
-    pub fn begin_day(&mut self, tick: u32) {
-        self.day_opened = self.settled;
+    /// Begins a day: what is settled so far was spent before it, but for reports of the day itself that
+    /// came before its first round. After an outage over midnight those are of hours.
+    pub fn begin_day(
+        &mut self,
+        tick: u32,
+        receipts: impl Iterator<Item = Receipt>,
+        unit_micros: u32,
+    ) {
+        let already = receipts
+            .filter(|receipt| since(receipt.sample.tick, tick) > 0)
+            .fold(Micros::ZERO, |sum, receipt| {
+                sum.saturating_add(Micros(receipt.spend_micros(unit_micros)))
+            });
+        self.day_opened = self.settled.left_after(already);
         self.day_tick = Some(tick);
     }
 

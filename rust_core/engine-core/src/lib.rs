@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+mod ahead;
 mod allot;
 mod bid;
 pub mod book;
@@ -12,7 +13,7 @@ mod bytes;
 pub mod calendar;
 mod campaign;
 pub mod daypart;
-pub mod decide;
+mod decide;
 pub mod definition;
 pub mod error;
 pub mod feasible;
@@ -25,6 +26,7 @@ mod header;
 pub mod ledger;
 pub mod money;
 mod normal;
+mod open;
 pub mod outlook;
 pub mod pacing;
 mod part;
@@ -43,6 +45,7 @@ mod shadow;
 pub mod snapshot;
 pub mod sweep;
 mod table;
+mod told;
 mod traffic;
 pub mod verdict;
 mod watch;

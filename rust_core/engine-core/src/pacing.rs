@@ -99,7 +99,11 @@ impl Pacing {
 
     /// Moves the multiplier towards a price solved for, by as much as that is trusted: up by at most
     /// a quarter in a round, down by at most a half.
+    #[allow(clippy::float_cmp, reason = "the same to the bit, or a step away")]
     pub fn steer(&mut self, solved: f64, trust: f64, rounds: f64, most: f64) {
+        if solved == self.multiplier && (LEAST_MULTIPLIER..=most).contains(&solved) {
+            return; // it is there
+        }
         let away = ln(solved.max(LEAST_MULTIPLIER) / self.multiplier.max(LEAST_MULTIPLIER));
         let step = away.clamp(-MOST_FALL * rounds, MOST_RISE * rounds) * trust.clamp(0.0, 1.0);
         self.multiplier = (self.multiplier * exp(step)).clamp(LEAST_MULTIPLIER, most);

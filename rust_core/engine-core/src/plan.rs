@@ -89,12 +89,14 @@ impl Plan {
         today: Micros,
         every_rounds: f64,
     ) -> Purse {
-        let room = Micros(definition.budget_micros).left_after(settled.saturating_add(reserved));
+        let room =
+            Micros(definition.budget_micros).saturating_sub(settled.saturating_add(reserved));
         let day_room = if definition.daily_cap_micros == 0 {
             Micros::MAX
         } else {
-            Micros(definition.daily_cap_micros).left_after(today.saturating_add(reserved))
+            Micros(definition.daily_cap_micros).saturating_sub(today.saturating_add(reserved))
         };
+        let least_room = room.min(day_room);
         let least = 1.0 + every_rounds;
         let ahead = (ROUNDS_AHEAD + every_rounds)
             .min((PART_AHEAD * self.flight_rounds).max(least))
@@ -111,7 +113,8 @@ impl Plan {
         let wanted = due.min(most * pace).max(0.01 * pace).min(self.left);
         let is_due = due > 0.01 * pace;
         Purse {
-            room: room.min(day_room),
+            room: least_room.max(Micros::ZERO),
+            excess: Micros::ZERO.left_after(least_room),
             is_day_bound: day_room < room,
             wanted,
             is_planned: is_due,

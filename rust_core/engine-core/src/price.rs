@@ -1,17 +1,21 @@
 //! What a campaign's price of money goes by: its platforms' answers, its worth of a click on each,
 //! and what is left of budget and flight. Everything here follows from the book and the time.
 
-use crate::bid::{has_worth, most_multiplier, start_bid, worth_of};
+use crate::bid::{self, has_worth, most_multiplier, start_bid, worth_of};
 use crate::campaign::{Campaign, Series};
 use crate::definition::{Definition, Strategy};
 use crate::guard;
 use crate::money::Micros;
 use crate::pacing::LEAST_MULTIPLIER;
-use crate::plan::Now;
 use crate::real::{exp, ln};
+use crate::response::Answer;
 use crate::shadow::{Lane, Terms};
+use crate::traffic::{Clock, Rounds, Times};
+use crate::verdict::Outlook;
 use crate::worth::{self, Held, Rates};
 
+/// Of an end that has come, so many rounds are held to be left.
+const LEAST_ROUNDS: f64 = 0.1;
 /// Clicks known that make an answer half trusted.
 const HALF_TRUSTED_CLICKS: f64 = 4.0;
 /// Before any clicks, this part of a bid at a multiplier of 1 is held to win half of them.
@@ -26,16 +30,52 @@ pub(crate) struct Money {
     /// Reserved on platforms that the campaign has left.
     pub(crate) lost: Micros,
     pub(crate) today: Micros,
-    pub(crate) day_ends: i64,
+    /// Before it and after, of usual traffic.
+    pub(crate) rounds: Rounds,
+    /// Of the time, relative to usual.
+    pub(crate) traffic: f64,
     /// What an even plan would spend in a round.
     pub(crate) a_round: f64,
+}
+
+/// What a campaign's price goes by until something is learned of it: it follows from the book, and is
+/// kept so that a round need not find it again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Common {
+    /// CVRs of all its series together.
+    pub(crate) rates: Rates,
+    /// How old reports are when they come.
+    pub(crate) lag_ms: i64,
+    /// How far the answers are known, 0 to 1.
+    trust: f64,
+    won: f64,
+    doubt: f64,
+    allowed: f64,
+    range: (f64, f64),
+}
+
+/// The same of one of its platforms.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Basis {
+    answer: Answer,
+    /// About what a click costs, times the platforms.
+    usual_price: f64,
+    /// Logarithm of the bid at a multiplier of 1, before it is shaded, and that bid.
+    unit: f64,
+    unit_bid: f64,
+    /// Logarithms of the least and the most that may be bid.
+    bounds: (f64, f64),
+    /// What a click is expected to bring.
+    brings: f64,
+    /// What is held of its CVR, and one standard deviation above.
+    pub(crate) held_cvr: f64,
+    pub(crate) hoped_cvr: f64,
 }
 
 /// A campaign's platforms as its price sees them.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) lanes: Vec<Lane>,
-    pub(crate) held: Vec<Held>,
     pub(crate) terms: Terms,
     /// How far the answers are known, 0 to 1.
     pub(crate) trust: f64,
@@ -51,18 +91,18 @@ impl Campaign {
         let own = || self.series.iter().filter_map(|&slot| series.get(slot));
         let mids: Vec<(f64, f64)> = own()
             .map(|one| {
-                let response = &one.watch.response;
+                let response = &one.watch.learned.response;
                 (response.mid().unwrap_or(0.0), response.known())
             })
             .collect();
         let relatives = worth::relatives(&mids);
-        let conversions = own().map(|one| &one.watch.conversions);
+        let conversions = own().map(|one| &one.watch.learned.conversions);
         let rates = worth::rates(&conversions.zip(relatives.iter().copied()));
         (rates, relatives)
     }
 
     /// Returns how old reports are when they come, on average over the platforms that report.
-    pub(crate) fn lag_ms(&self, series: &[Series]) -> f64 {
+    fn lag_ms(&self, series: &[Series]) -> f64 {
         let own = self.series.iter().filter_map(|&slot| series.get(slot));
         let lags = own
             .map(|one| one.watch.lag_ms)
@@ -73,55 +113,113 @@ impl Campaign {
         if count > 0.0 { sum / count } else { 0.0 }
     }
 
+    /// Returns the times that its traffic is asked for.
+    pub(crate) fn times(&self, common: &Common, at_ms: i64, day_ends_ms: i64) -> Times {
+        Times {
+            at_ms,
+            lag_ms: common.lag_ms,
+            starts_at_ms: self.definition.starts_at_ms,
+            day_ends_ms,
+            ends_at_ms: self.definition.ends_at_ms,
+        }
+    }
+
+    /// Returns the clock of a round: the one of the round before, while it shows the time.
+    pub(crate) fn clock_at(&self, common: &Common, at_ms: i64, day_ends_ms: i64) -> Clock {
+        let kept = self.clock.filter(|clock| clock.shows(at_ms));
+        let times = || self.times(common, at_ms, day_ends_ms);
+        kept.unwrap_or_else(|| Clock::new(&self.traffic, &times()))
+    }
+
+    /// Returns what its price goes by until something is learned, and writes the same of each platform.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // at most 2^53
-    pub(crate) fn view(&self, series: &[Series], now: &Now, money: &Money) -> View {
+    pub(crate) fn common(&self, series: &[Series], bases: &mut Vec<Basis>) -> Common {
         let definition = &self.definition;
         let (rates, relatives) = self.rates(series);
-        let unit_price = ln(self.pacing.multiplier.max(LEAST_MULTIPLIER));
+        let weights = self.delays.weights();
         let shows = shown_per_click(self, series);
-        let mut lanes = Vec::with_capacity(self.series.len());
-        let mut held = Vec::with_capacity(self.series.len());
-        let mut known = 0.0;
-        let (mut won, mut seen) = (0.0, 0.0);
+        let platforms = self.series.len().max(1) as f64;
+        let (mut known, mut won, mut seen) = (0.0, 0.0, 0.0);
+        bases.clear();
         for (index, (&slot, &relative)) in self.series.iter().zip(&relatives).enumerate() {
             let Some(one) = series.get(slot) else {
                 continue;
             };
-            let cvr = worth::held(&one.watch.conversions, relative, &rates, &self.delays);
+            let learned = &one.watch.learned;
+            let cvr = worth::held(&learned.conversions, relative, &rates, &weights);
             let (brings, unit) = unit_of(definition, index, &cvr, one, shows);
             let usual_price = unit * USUAL_PART;
-            #[allow(clippy::cast_precision_loss)]
-            let platforms = self.series.len().max(1) as f64;
-            let usual_clicks = 2.0 * money.a_round / (platforms * usual_price).max(1.0);
-            let curve = one.watch.response.curve(ln(usual_price), usual_clicks);
-            let unit = ln(unit);
-            let (low, high) = definition
-                .series
-                .get(index)
-                .map_or((1, 1), |series| definition.bid_bounds(series));
-            lanes.push(Lane {
-                curve,
-                unit: unit - curve.shade(unit + unit_price),
+            let (low, high) = bid::bounds(definition, index);
+            let log = ln(unit);
+            bases.push(Basis {
+                answer: learned.response.answer(ln(usual_price)),
+                usual_price: (platforms * usual_price).max(1.0),
+                unit: log,
+                unit_bid: exp(log),
                 bounds: (ln(low as f64), ln(high as f64)),
                 brings,
-                is_open: guard::is_open(definition, index),
+                held_cvr: cvr.mean,
+                hoped_cvr: cvr.hoped,
             });
-            known += one.watch.response.known();
+            known += learned.response.known();
             won += if definition.strategy == Strategy::MaximiseReach {
                 one.account.impressions as f64
             } else {
                 one.account.clicks as f64 * brings
             };
             seen += one.account.milliconversions as f64 / 1000.0;
-            held.push(cvr);
         }
-        let profile = self.traffic.profile();
-        let lag_ms = self.lag_ms(series) as i64;
-        let from_ms = (now.at_ms - lag_ms).max(definition.starts_at_ms);
-        let rounds = |to_ms: i64| {
-            let rounds = profile.rounds(from_ms, to_ms, now.interval_ms);
-            rounds.max(0.1)
-        };
+        let has_target = definition.target_cpa_micros > 0 || definition.target_roas > 0.0;
+        Common {
+            rates,
+            lag_ms: self.lag_ms(series) as i64,
+            trust: known / (known + HALF_TRUSTED_CLICKS),
+            won,
+            // Few conversions say little of what a conversion cost.
+            doubt: 1.0 / f64::sqrt(seen + 1.0),
+            allowed: if has_target && has_worth(definition) {
+                worth_of(definition).0
+            } else {
+                f64::INFINITY
+            },
+            range: (ln(LEAST_MULTIPLIER), ln(most_multiplier(definition))),
+        }
+    }
+}
+
+impl View {
+    /// Returns the view of a campaign at a time. `lanes`: room for them, whatever is there.
+    #[allow(clippy::cast_precision_loss)] // at most 2^53
+    pub(crate) fn new<'a>(
+        campaign: &Campaign,
+        common: &Common,
+        bases: impl Iterator<Item = &'a Basis>,
+        money: &Money,
+        mut lanes: Vec<Lane>,
+    ) -> Self {
+        let definition = &campaign.definition;
+        let rounds = money.rounds;
+        let mut price = None;
+        lanes.clear();
+        lanes.extend(bases.enumerate().map(|(index, basis)| {
+            let usual_clicks = 2.0 * money.a_round / basis.usual_price;
+            let curve = basis.answer.curve(usual_clicks);
+            let (mut unit, mut unit_bid) = (basis.unit, basis.unit_bid);
+            if curve.is_shaded() {
+                let multiplier = campaign.pacing.multiplier.max(LEAST_MULTIPLIER);
+                let price = *price.get_or_insert_with(|| ln(multiplier));
+                unit -= curve.shade(unit + price);
+                unit_bid = exp(unit);
+            }
+            Lane {
+                curve,
+                unit,
+                unit_bid,
+                bounds: basis.bounds,
+                brings: basis.brings,
+                is_open: guard::is_open(definition, index),
+            }
+        }));
         let spent = money.settled.saturating_add(money.lost);
         let day_left = if definition.daily_cap_micros > 0 {
             Micros(definition.daily_cap_micros)
@@ -137,28 +235,22 @@ impl Campaign {
         let has_target = definition.target_cpa_micros > 0 || definition.target_roas > 0.0;
         let terms = Terms {
             left: Micros(definition.budget_micros).left_after(spent).0 as f64,
-            rounds: rounds(definition.ends_at_ms),
+            rounds: rounds.flight.max(LEAST_ROUNDS),
             day_left,
-            day_rounds: rounds(money.day_ends.min(definition.ends_at_ms)),
+            day_rounds: rounds.day.max(LEAST_ROUNDS),
             spent: money.settled.0 as f64,
-            won,
-            // Few conversions say little of what a conversion cost.
-            doubt: 1.0 / f64::sqrt(seen + 1.0),
-            allowed: if has_target && has_worth(definition) {
-                worth_of(definition).0
-            } else {
-                f64::INFINITY
-            },
+            won: common.won,
+            doubt: common.doubt,
+            allowed: common.allowed,
             is_soft: has_target && !is_target,
-            range: (ln(LEAST_MULTIPLIER), ln(most_multiplier(definition))),
+            range: common.range,
         };
-        View {
+        Self {
             lanes,
-            held,
             terms,
-            trust: known / (known + HALF_TRUSTED_CLICKS),
-            passed: profile.rounds(definition.starts_at_ms, from_ms, now.interval_ms),
-            traffic: profile.at(now.at_ms),
+            trust: common.trust,
+            passed: rounds.passed,
+            traffic: money.traffic,
         }
     }
 }
@@ -238,14 +330,12 @@ impl View {
         }
     }
 
-    /// Returns what each platform is expected to spend in a round of usual traffic.
-    pub(crate) fn spends(&self, multiplier: f64) -> Vec<f64> {
+    /// Writes what the price of money says of each platform into what is known of it.
+    pub(crate) fn look(&self, outlooks: &mut [Outlook], multiplier: f64) {
         let price = ln(multiplier.max(LEAST_MULTIPLIER));
-        self.lanes.iter().map(|lane| lane.at(price).1).collect()
-    }
-
-    /// Returns the bid at a multiplier of 1 on each platform, before bounds, in micros.
-    pub(crate) fn unit_bids(&self) -> impl Iterator<Item = f64> + '_ {
-        self.lanes.iter().map(|lane| exp(lane.unit))
+        for (outlook, lane) in outlooks.iter_mut().zip(&self.lanes) {
+            outlook.unit_bid = lane.unit_bid;
+            outlook.planned = lane.at(price).1 * self.traffic;
+        }
     }
 }

@@ -33,6 +33,15 @@ const CHARGES_LESS: f64 = 0.95;
 /// What the elasticity's own evidence must outweigh.
 const RIDGE: f64 = 8.0;
 
+/// An answer, but for the traffic that stands in for what is not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Answer {
+    /// Its rate is not set.
+    curve: Curve,
+    clicks: f64,
+    exposure: f64,
+}
+
 /// What is known of the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Response {
@@ -67,7 +76,7 @@ pub(crate) struct Stretch {
 }
 
 /// An answer made ready to be asked often.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Curve {
     mid: f64,
     /// Clicks that a round of usual traffic would bring, were all won.
@@ -185,17 +194,25 @@ impl Response {
     /// Returns the answer. `usual_bid` and `usual_clicks` (a round, were all won) stand in for what is
     /// not known.
     pub(crate) fn curve(&self, usual_bid: f64, usual_clicks: f64) -> Curve {
+        self.answer(usual_bid).curve(usual_clicks)
+    }
+
+    /// Returns the answer, but for what stands in for unknown traffic.
+    pub(crate) fn answer(&self, usual_bid: f64) -> Answer {
         let weight = self.known + PRIOR_MID_CLICKS;
         let mid = (self.mid * self.known + usual_bid * PRIOR_MID_CLICKS) / weight;
-        let prior = PRIOR_CLICKS / usual_clicks.max(1e-9);
         let first = self.first();
-        Curve {
-            mid,
-            rate: (self.clicks + PRIOR_CLICKS) / (self.exposure + prior),
-            price: exp(mid + SPREAD * SPREAD / 2.0),
-            first,
-            exponent: first * self.exponent(),
-            centre: self.centre,
+        Answer {
+            curve: Curve {
+                mid,
+                rate: 0.0,
+                price: exp(mid + SPREAD * SPREAD / 2.0),
+                first,
+                exponent: first * self.exponent(),
+                centre: self.centre,
+            },
+            clicks: self.clicks + PRIOR_CLICKS,
+            exposure: self.exposure,
         }
     }
 
@@ -232,6 +249,17 @@ impl Response {
     }
 }
 
+impl Answer {
+    /// Returns the answer. `usual_clicks`: of a round, were all won.
+    pub(crate) fn curve(&self, usual_clicks: f64) -> Curve {
+        let prior = PRIOR_CLICKS / usual_clicks.max(1e-9);
+        Curve {
+            rate: self.clicks / (self.exposure + prior),
+            ..self.curve
+        }
+    }
+}
+
 impl Curve {
     /// Returns clicks and spend in micros of a round of usual traffic, at the logarithm of a bid.
     pub(crate) fn at(&self, bid: f64) -> (f64, f64) {
@@ -246,11 +274,16 @@ impl Curve {
         (self.rate * more * share, self.rate * more * paid)
     }
 
+    /// Returns whether less is bid than the last click is worth.
+    pub(crate) fn is_shaded(&self) -> bool {
+        self.first != 0.0
+    }
+
     /// Returns by how much the logarithm of a bid is below that of the price of the last click that
     /// it buys: nothing where the price beaten is paid, more the less elastic clicks are where the
     /// bid is. Spend S(b) = b·Q(b) has dS/dQ = b·(1 + 1/e).
     pub(crate) fn shade(&self, price: f64) -> f64 {
-        if self.first == 0.0 {
+        if !self.is_shaded() {
             return 0.0;
         }
         let x = (price - self.mid) / SPREAD;

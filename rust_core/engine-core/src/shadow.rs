@@ -12,6 +12,11 @@ use crate::verdict::Binding;
 
 /// Halvings of the interval that the price is looked for in: it is then known to 1e-5.
 const HALVINGS: u32 = 20;
+/// From where the last price was, so many secants at most find where it is: the first as far away as this,
+/// the last no farther than the other.
+const SECANTS: u32 = 6;
+const FIRST_STEP: f64 = 0.05;
+const NEAR: f64 = 1e-6;
 /// Prices that a soft goal looks at.
 const LOOKS: u32 = 16;
 /// A campaign that is over its goal already bids on at this part of what a click is worth: what it
@@ -22,8 +27,9 @@ const LEAST_FOR_GOAL: f64 = 0.25;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Lane {
     pub(crate) curve: Curve,
-    /// Logarithm of the bid at a multiplier of 1.
+    /// Logarithm of the bid at a multiplier of 1, and that bid.
     pub(crate) unit: f64,
+    pub(crate) unit_bid: f64,
     /// Logarithms of the least and the most that may be bid.
     pub(crate) bounds: (f64, f64),
     /// What a click is expected to bring: conversions, impressions, or itself.
@@ -117,26 +123,71 @@ pub(crate) fn totals(lanes: &[Lane], multiplier: f64) -> (f64, f64) {
     })
 }
 
+/// What a price comes to, and the most that it may.
+type Claim = (f64, f64);
+
+fn holds((found, most): Claim) -> bool {
+    found <= most
+}
+
 /// Returns the highest multiplier in a range, as a logarithm, under which a claim holds that holds for
-/// every lower one; `None` where it holds in all of it.
-pub(crate) fn highest((low, high): (f64, f64), holds: impl Fn(f64) -> bool) -> Option<f64> {
-    if holds(high) {
+/// every lower one; `None` where it holds in all of it. It is the same to the bit whatever the guess.
+pub(crate) fn highest(
+    (low, high): (f64, f64),
+    guess: Option<f64>,
+    claim: impl Fn(f64) -> Claim,
+) -> Option<f64> {
+    if holds(claim(high)) {
         return None;
     }
-    let mut range = (low, high);
+    if let Some(near) = guess.and_then(|guess| near(guess.clamp(low, high), &claim)) {
+        // Halving would have come to the same ends if the claim holds at one of them and not at the other.
+        let (below, above) = halved((low, high), |middle| middle <= near);
+        let is_below = below <= low || holds(claim(below));
+        if is_below && (above >= high || !holds(claim(above))) {
+            return Some(below);
+        }
+    }
+    Some(halved((low, high), |middle| holds(claim(middle))).0)
+}
+
+/// Returns the last interval of those that the range is halved into, given whether to go on above a middle.
+fn halved(mut range: (f64, f64), is_above: impl Fn(f64) -> bool) -> (f64, f64) {
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(range.0, range.1);
-        if holds(middle) {
+        if is_above(middle) {
             range.0 = middle;
         } else {
             range.1 = middle;
         }
     }
-    Some(range.0)
+    range
 }
 
-/// Returns the price.
-pub(crate) fn solve(lanes: &[Lane], terms: &Terms) -> Solved {
+/// Returns about where a claim begins to fail, found by secants from a guess; `None` where they lead nowhere.
+fn near(guess: f64, claim: &impl Fn(f64) -> Claim) -> Option<f64> {
+    // Close to a line in the price, and between -1 and 1 far from it.
+    let excess = |price: f64| {
+        let (found, most) = claim(price);
+        (found - most) / (found + most)
+    };
+    let (mut before, mut at) = ((guess, excess(guess)), guess);
+    at -= FIRST_STEP.min(before.1.abs()).copysign(before.1);
+    for _ in 0..SECANTS {
+        let here = excess(at);
+        let step = here * (at - before.0) / (here - before.1);
+        before = (at, here);
+        at -= step.clamp(-1.0, 1.0);
+        if step.abs() < NEAR {
+            break;
+        }
+    }
+    at.is_finite().then_some(at)
+}
+
+/// Returns the price. `before`: the one solved for last.
+pub(crate) fn solve(lanes: &[Lane], terms: &Terms, before: Option<Solved>) -> Solved {
+    let guess = before.map(|before| ln(before.multiplier));
     let mut found = Solved {
         multiplier: terms.range.1,
         held_by: None,
@@ -150,7 +201,9 @@ pub(crate) fn solve(lanes: &[Lane], terms: &Terms) -> Solved {
         }
     };
     let spends_within = |left: f64, rounds: f64| {
-        highest(terms.range, |price| totals(lanes, price).1 * rounds <= left)
+        highest(terms.range, guess, |price| {
+            (totals(lanes, price).1 * rounds, left)
+        })
     };
     lower(spends_within(terms.left, terms.rounds), Holds::Budget);
     if terms.day_left.is_finite() {
@@ -163,11 +216,11 @@ pub(crate) fn solve(lanes: &[Lane], terms: &Terms) -> Solved {
         let keeps = |price| {
             let (won, spend) = totals(lanes, price);
             let won = terms.won * (1.0 + terms.doubt) + won * terms.rounds;
-            terms.spent + spend * terms.rounds <= terms.allowed * won
+            (terms.spent + spend * terms.rounds, terms.allowed * won)
         };
         let (low, high) = terms.range;
         let least = ln(LEAST_FOR_GOAL).clamp(low, high);
-        let price = highest((least, high), keeps);
+        let price = highest((least, high), guess, keeps);
         let price = if terms.is_soft {
             price.map(|price| softened(lanes, terms, price, found.multiplier))
         } else {
@@ -214,6 +267,7 @@ pub(crate) mod tests {
         Lane {
             curve: Response::default().curve(usual_bid, 20.0),
             unit: ln(brings * 20_000_000.0),
+            unit_bid: brings * 20_000_000.0,
             bounds: (0.0, 30.0),
             brings,
             is_open: true,
@@ -239,18 +293,18 @@ pub(crate) mod tests {
     fn the_rest_of_the_flight_spends_the_rest_of_the_budget() {
         let lanes = [lane(13.0, 0.03), lane(14.0, 0.02)];
         for left in [1e7, 1e8, 3e8] {
-            let solved = solve(&lanes, &terms(left));
+            let solved = solve(&lanes, &terms(left), None);
             assert_eq!(solved.held_by, Some(Holds::Budget));
             let spend = totals(&lanes, ln(solved.multiplier)).1 * 100.0;
             assert!((spend / left - 1.0).abs() < 1e-3, "{spend} of {left}");
         }
-        assert_eq!(solve(&lanes, &terms(1e15)).held_by, None);
+        assert_eq!(solve(&lanes, &terms(1e15), None).held_by, None);
     }
 
     #[test]
     fn no_split_of_the_same_money_brings_more() {
         let lanes = [lane(13.0, 0.03), lane(13.3, 0.03), lane(12.5, 0.02)];
-        let price = ln(solve(&lanes, &terms(2e8)).multiplier);
+        let price = ln(solve(&lanes, &terms(2e8), None).multiplier);
         let (won, spend) = totals(&lanes, price);
         for (up, down) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)] {
             for move_by in [0.02, 0.1] {
@@ -260,8 +314,8 @@ pub(crate) mod tests {
                     .map(|k| lanes[k].at(price).1)
                     .sum();
                 let risen = lanes[up].at(price + move_by);
-                let fallen = highest((price - 3.0, price + 3.0), |less| {
-                    others + risen.1 + lanes[down].at(less).1 <= spend
+                let fallen = highest((price - 3.0, price + 3.0), None, |less| {
+                    (others + risen.1 + lanes[down].at(less).1, spend)
                 });
                 let fallen = lanes[down].at(fallen.unwrap());
                 let rest: f64 = (0..3)
@@ -279,12 +333,12 @@ pub(crate) mod tests {
         let lanes = [lane(13.0, 0.03), lane(14.0, 0.02)];
         let mut terms = terms(1e15);
         terms.allowed = 12_000_000.0;
-        let hard = solve(&lanes, &terms);
+        let hard = solve(&lanes, &terms, None);
         assert_eq!(hard.held_by, Some(Holds::Goal));
         let (won, spend) = totals(&lanes, ln(hard.multiplier));
         assert!((spend / won / 12_000_000.0 - 1.0).abs() < 1e-3);
         terms.is_soft = true;
-        let soft = solve(&lanes, &terms);
+        let soft = solve(&lanes, &terms, None);
         assert!(soft.multiplier >= hard.multiplier && soft.multiplier < 1.3 * hard.multiplier);
     }
 
@@ -305,7 +359,11 @@ pub(crate) mod tests {
                 left, rounds, day_left, day_rounds, spent, won, doubt, allowed, is_soft,
                 ..terms(left)
             };
-            let solved = solve(&lanes, &terms);
+            let solved = solve(&lanes, &terms, None);
+            for guess in [0.01, 0.3, solved.multiplier, 1.1 * solved.multiplier] {
+                let guess = Solved { multiplier: guess, held_by: None };
+                prop_assert_eq!(solve(&lanes, &terms, Some(guess)), solved);
+            }
             let price = ln(solved.multiplier);
             let (low, high) = terms.range;
             prop_assert!(low - 1e-9 <= price && price <= high + 1e-9);
@@ -322,7 +380,7 @@ pub(crate) mod tests {
         #[test]
         fn more_to_spend_never_lowers_the_price(left in 0.0..1e10_f64, more in 0.0..1e10_f64) {
             let lanes = [lane(13.0, 0.03), lane(14.0, 0.02)];
-            let (less, more) = (solve(&lanes, &terms(left)), solve(&lanes, &terms(left + more)));
+            let (less, more) = (solve(&lanes, &terms(left), None), solve(&lanes, &terms(left + more), None));
             prop_assert!(more.multiplier >= less.multiplier);
         }
     }

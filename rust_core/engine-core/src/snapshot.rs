@@ -340,6 +340,7 @@ impl Book {
                 0 => None,
                 _ => Some(Box::new(Foresight::read(reader, key)?)),
             },
+            ..Series::default()
         };
         let (head, reference, count) = (
             reader.u32()? as usize,
@@ -418,7 +419,7 @@ impl Campaign {
             reserved: Micros(reader.i64()?),
         };
         self.told = is_told.then_some(told);
-        self.traffic = Traffic::read(reader)?;
+        *self.traffic = Traffic::read(reader)?;
         self.delays = Delays::read(reader)?;
         let multiplier = reader.f64().filter(|found| (0.0..=1e6).contains(found))?;
         let held_by = reader.u8()?;

@@ -10,6 +10,8 @@ use crate::bytes::{Reader, Writer};
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 const WEEK_MS: i64 = 7 * DAY_MS;
+/// From the Monday before the epoch to the epoch.
+const MONDAY_MS: i64 = 3 * DAY_MS;
 const HOURS: usize = 24;
 const DAYS: usize = 7;
 /// Clicks that hold a factor at 1.
@@ -28,11 +30,50 @@ pub(crate) struct Traffic {
 
 /// What it says of each hour of the day and each day of the week, relative to usual.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Profile {
+struct Profile {
     hours: [f64; HOURS],
     days: [f64; DAYS],
-    /// All hours together.
-    a_day: f64,
+    /// Hours of usual traffic before each hour of a day, and before each day of a week.
+    before_hours: [f64; HOURS],
+    before_days: [f64; DAYS],
+    a_week: f64,
+}
+
+/// A campaign's traffic about a time. Within an hour traffic is steady, so all that is asked for moves in
+/// a line, and this stays for as long as no hour, no day and no more reports come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Clock {
+    until_ms: i64,
+    /// Of the time, relative to usual.
+    pub(crate) traffic: f64,
+    /// The hour that the newest reports are of: when it began, and its traffic.
+    hour_ms: i64,
+    rate: f64,
+    /// Hours of usual traffic from the flight's beginning to then, and from then to the ends of the day and
+    /// of the flight.
+    passed: f64,
+    day: f64,
+    flight: f64,
+}
+
+/// What a clock goes by.
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::struct_field_names, reason = "units belong to names")]
+pub(crate) struct Times {
+    pub(crate) at_ms: i64,
+    /// How old reports are.
+    pub(crate) lag_ms: i64,
+    pub(crate) starts_at_ms: i64,
+    pub(crate) day_ends_ms: i64,
+    pub(crate) ends_at_ms: i64,
+}
+
+/// Rounds of usual traffic since the flight began, and to the ends of the day and of the flight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rounds {
+    pub(crate) passed: f64,
+    pub(crate) day: f64,
+    pub(crate) flight: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -78,6 +119,15 @@ fn place(at_ms: i64) -> (usize, usize) {
     )
 }
 
+fn hour_began(at_ms: i64) -> i64 {
+    at_ms - at_ms.rem_euclid(HOUR_MS)
+}
+
+#[allow(clippy::cast_precision_loss)] // at most 2^53
+fn hours_of(ms: i64) -> f64 {
+    ms as f64 / HOUR_MS as f64
+}
+
 /// Returns what all factors found for what was expected: an expectation that is wrong at all times
 /// says nothing of any.
 fn together(factors: &[Factor]) -> f64 {
@@ -90,16 +140,37 @@ fn together(factors: &[Factor]) -> f64 {
 }
 
 impl Traffic {
-    /// Returns the profile, made ready to be asked often.
-    pub(crate) fn profile(&self) -> Profile {
+    /// Returns the traffic of a time, relative to usual.
+    pub(crate) fn at(&self, at_ms: i64) -> f64 {
+        let (hour, day) = place(at_ms);
+        let of = |factors: &[Factor], at: usize| {
+            let factor = factors.get(at);
+            factor.map_or(1.0, |factor| factor.value(together(factors)))
+        };
+        of(&self.hours, hour) * of(&self.days, day)
+    }
+
+    fn profile(&self) -> Profile {
         let (all_hours, all_days) = (together(&self.hours), together(&self.days));
         let hours = self.hours.map(|hour| hour.value(all_hours));
         let days = self.days.map(|day| day.value(all_days));
-        Profile {
+        let mut profile = Profile {
             hours,
             days,
-            a_day: hours.iter().sum(),
+            before_hours: [0.0; HOURS],
+            before_days: [0.0; DAYS],
+            a_week: 0.0,
+        };
+        let mut a_day = 0.0;
+        for (before, hour) in profile.before_hours.iter_mut().zip(hours) {
+            *before = a_day;
+            a_day += hour;
         }
+        for (before, day) in profile.before_days.iter_mut().zip(days) {
+            *before = profile.a_week;
+            profile.a_week += day * a_day;
+        }
+        profile
     }
 
     /// Learns from clicks at a time, and what was to be expected of the bids in force at usual traffic.
@@ -134,46 +205,80 @@ impl Traffic {
 }
 
 impl Profile {
-    /// Returns the traffic of a time, relative to usual.
-    pub(crate) fn at(&self, at_ms: i64) -> f64 {
+    fn at(&self, at_ms: i64) -> f64 {
         let (hour, day) = place(at_ms);
-        let of = |factors: &[f64], at: usize| factors.get(at).copied().unwrap_or(1.0);
         of(&self.hours, hour) * of(&self.days, day)
     }
 
-    /// Returns how many rounds of usual traffic lie between two times.
+    /// Returns how many hours of usual traffic lie between two times; fewer than 0 where the second is
+    /// earlier.
     #[allow(clippy::cast_precision_loss)] // times are at most 2^53 here
-    pub(crate) fn rounds(&self, from_ms: i64, to_ms: i64, interval_ms: f64) -> f64 {
-        if to_ms <= from_ms {
-            return 0.0;
-        }
-        let weeks = (to_ms - from_ms) / WEEK_MS;
-        let mut hours = weeks as f64 * self.a_day * self.days.iter().sum::<f64>();
-        let mut at = from_ms + weeks * WEEK_MS;
-        while at < to_ms {
-            let next = ((at.div_euclid(DAY_MS) + 1) * DAY_MS).min(to_ms);
-            let (_, day) = place(at);
-            let part = self.part_of_day(at.rem_euclid(DAY_MS), next - at);
-            hours += self.days.get(day).copied().unwrap_or(1.0) * part;
-            at = next;
-        }
-        hours * HOUR_MS as f64 / interval_ms
+    fn hours(&self, from_ms: i64, to_ms: i64) -> f64 {
+        let week = |at_ms: i64| (at_ms + MONDAY_MS).div_euclid(WEEK_MS);
+        let weeks = week(to_ms) - week(from_ms);
+        weeks as f64 * self.a_week + self.of_week(to_ms) - self.of_week(from_ms)
     }
 
-    /// Returns hours of usual traffic in some milliseconds from a time of the day on.
+    /// Returns hours of usual traffic from the beginning of its week to a time.
+    fn of_week(&self, at_ms: i64) -> f64 {
+        let (hour, day) = place(at_ms);
+        let part = hours_of(at_ms.rem_euclid(HOUR_MS));
+        let of_day = of(&self.before_hours, hour) + of(&self.hours, hour) * part;
+        of(&self.before_days, day) + of(&self.days, day) * of_day
+    }
+}
+
+fn of(factors: &[f64], at: usize) -> f64 {
+    factors.get(at).copied().unwrap_or(1.0)
+}
+
+impl Clock {
+    pub(crate) fn new(traffic: &Traffic, times: &Times) -> Self {
+        let profile = traffic.profile();
+        let from_ms = times.newest_ms();
+        let hour_ms = hour_began(from_ms);
+        let end_ms = (hour_began(times.at_ms) + HOUR_MS).min(hour_ms + HOUR_MS + times.lag_ms);
+        Self {
+            until_ms: end_ms.min(times.day_ends_ms),
+            traffic: profile.at(times.at_ms),
+            hour_ms,
+            rate: profile.at(from_ms),
+            passed: profile.hours(times.starts_at_ms, hour_ms),
+            day: profile.hours(hour_ms, times.day_ends_ms.min(times.ends_at_ms)),
+            flight: profile.hours(hour_ms, times.ends_at_ms),
+        }
+    }
+
+    /// Returns whether it shows a time that is not before the one that it was made for.
+    pub(crate) fn shows(&self, at_ms: i64) -> bool {
+        at_ms < self.until_ms
+    }
+
+    /// Returns the rounds before and after the newest reports.
     #[allow(clippy::cast_precision_loss)]
-    fn part_of_day(&self, from_ms: i64, ms: i64) -> f64 {
-        if ms == DAY_MS {
-            return self.a_day;
+    pub(crate) fn rounds(&self, times: &Times, interval_ms: f64) -> Rounds {
+        let from_ms = times.newest_ms();
+        let gone = self.rate * hours_of(from_ms - self.hour_ms);
+        let an_hour = HOUR_MS as f64 / interval_ms;
+        let until = |to_ms: i64, hours: f64| {
+            if to_ms > from_ms {
+                (hours - gone).max(0.0) * an_hour
+            } else {
+                0.0
+            }
+        };
+        Rounds {
+            passed: (self.passed + gone).max(0.0) * an_hour,
+            day: until(times.day_ends_ms.min(times.ends_at_ms), self.day),
+            flight: until(times.ends_at_ms, self.flight),
         }
-        let mut sum = 0.0;
-        let mut began = 0;
-        for hour in self.hours {
-            let inside = (from_ms + ms).min(began + HOUR_MS) - from_ms.max(began);
-            sum += hour * inside.max(0) as f64;
-            began += HOUR_MS;
-        }
-        sum / HOUR_MS as f64
+    }
+}
+
+impl Times {
+    /// Returns the time of the newest reports, in the flight.
+    fn newest_ms(&self) -> i64 {
+        (self.at_ms - self.lag_ms).max(self.starts_at_ms)
     }
 }
 
@@ -184,11 +289,9 @@ mod tests {
 
     #[test]
     fn without_knowledge_all_hours_are_alike() {
-        let rounds = Traffic::default()
-            .profile()
-            .rounds(1_234, 1_234 + 30 * DAY_MS, 2000.0);
-        assert!((rounds - 30.0 * 43_200.0).abs() < 1e-6);
-        assert!(Traffic::default().profile().rounds(5, 5, 2000.0).abs() < 1e-12);
+        let hours = |from, to| Traffic::default().profile().hours(from, to);
+        assert!((hours(1_234, 1_234 + 30 * DAY_MS) - 30.0 * 24.0).abs() < 1e-9);
+        assert!(hours(5, 5).abs() < 1e-12);
     }
 
     #[test]
@@ -208,14 +311,48 @@ mod tests {
         let saturday =
             traffic.at(monday + 5 * DAY_MS + 12 * HOUR_MS) / traffic.at(monday + 12 * HOUR_MS);
         assert!((0.35..0.55).contains(&saturday), "{saturday}");
-        let by_hour: f64 = (0..336)
-            .map(|hour| traffic.at(hour * HOUR_MS) * 1800.0)
-            .sum();
-        let at_once = traffic.rounds(0, 336 * HOUR_MS, 2000.0);
+        let by_hour: f64 = (0..336).map(|hour| traffic.at(hour * HOUR_MS)).sum();
+        let at_once = traffic.hours(0, 336 * HOUR_MS);
         assert!((by_hour / at_once - 1.0).abs() < 1e-9);
     }
 
     proptest! {
+        #[test]
+        fn a_clock_shows_until_its_hour_ends_what_one_of_then_does(
+            learned in prop::collection::vec((0..168_i64, 0.0..500.0_f64, 0.0..500.0_f64), 0..50),
+            (at_ms, lag_ms) in (0..10_i64.pow(12), 0..2 * HOUR_MS),
+            (starts, day_ends, ends) in (-WEEK_MS..HOUR_MS, 1..DAY_MS, 1..4 * WEEK_MS),
+            later in 0..HOUR_MS,
+        ) {
+            let mut traffic = Traffic::default();
+            for (hour, clicks, usual) in learned {
+                traffic.learn(hour * HOUR_MS, clicks, usual);
+            }
+            let mut times = Times {
+                at_ms,
+                lag_ms,
+                starts_at_ms: at_ms + starts,
+                day_ends_ms: at_ms + day_ends,
+                ends_at_ms: at_ms + ends,
+            };
+            let clock = Clock::new(&traffic, &times);
+            times.at_ms += later;
+            let rounds = clock.rounds(&times, 2000.0);
+            if clock.shows(times.at_ms) {
+                let of_then = Clock::new(&traffic, &times);
+                prop_assert_eq!(clock, of_then);
+            }
+            let profile = traffic.profile();
+            let from = times.newest_ms();
+            if clock.shows(times.at_ms) {
+                let passed = profile.hours(times.starts_at_ms, from) * 1800.0;
+                prop_assert!((rounds.passed - passed).abs() <= 1e-6, "{rounds:?} {passed}");
+                let left = profile.hours(from, times.ends_at_ms).max(0.0) * 1800.0;
+                prop_assert!((rounds.flight - left).abs() <= 1e-6, "{rounds:?} {left}");
+                prop_assert!(rounds.day <= rounds.flight + 1e-6);
+            }
+        }
+
         #[test]
         fn the_rounds_of_two_stretches_are_those_of_both(
             learned in prop::collection::vec((0..168_i64, 0.0..500.0_f64, 0.0..500.0_f64), 0..200),
@@ -226,11 +363,12 @@ mod tests {
                 traffic.learn(hour * HOUR_MS, clicks, usual);
             }
             let profile = traffic.profile();
-            let rounds = |from, to| profile.rounds(from, to, 2000.0);
-            let (both, end) = (rounds(from, from + first + second), from + first + second);
-            let parts = rounds(from, from + first) + rounds(from + first, end);
+            let (both, end) = (profile.hours(from, from + first + second), from + first + second);
+            let parts = profile.hours(from, from + first) + profile.hours(from + first, end);
             prop_assert!((both - parts).abs() <= 1e-9 * both.max(1.0), "{both} {parts}");
+            prop_assert!((both + profile.hours(end, from)).abs() <= 1e-9 * both.max(1.0));
             let factor = profile.at(from);
+            prop_assert_eq!(factor.to_bits(), traffic.at(from).to_bits());
             prop_assert!((0.01..=25.0).contains(&factor), "{factor}");
             let mut out = Writer::default();
             traffic.write(&mut out);

@@ -1,6 +1,8 @@
 //! What a decision is made of: what is known, what may be spent, and what is said, with its reason.
 
 use crate::money::Micros;
+use crate::price::Basis;
+use crate::shadow::Lane;
 
 /// What a campaign does until the next round. Codes are those of `domain.decision.Action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,7 @@ pub const BINDINGS: [&str; 25] = [
 ];
 
 /// What is known of one platform when a round is decided.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[allow(missing_docs)]
 pub struct Outlook {
     pub cpc_micros: Option<f64>,
@@ -96,9 +98,8 @@ pub struct Outlook {
     pub confidence: f64,
     /// Clicks in the window.
     pub clicks: u64,
-    /// Clicks, conversions and impressions in total.
+    /// Clicks and impressions in total.
     pub all_clicks: u64,
-    pub all_conversions: f64,
     pub all_impressions: u64,
     pub settled: Micros,
     /// What it may still spend on the cap it was given last.
@@ -129,6 +130,8 @@ pub struct Outlook {
 pub struct Purse {
     /// Neither settled nor reserved, of the budget and of the day.
     pub room: Micros,
+    /// Reserved beyond these: one was lowered since, or a platform has passed its cap.
+    pub excess: Micros,
     /// Of these, what the day's cap leaves.
     pub is_day_bound: bool,
     /// What the plan would have reserved by now for the rounds until the next report.
@@ -165,14 +168,31 @@ pub struct Offer {
     pub bound_by: Binding,
 }
 
-/// What was decided, with its reasons.
-#[derive(Debug, Clone, PartialEq)]
+/// What was decided, with its reason; what is said to each platform is on the desk.
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[allow(missing_docs)]
 pub struct Verdict {
     pub action: Action,
     pub binding: Binding,
     pub best: Option<usize>,
-    pub offers: Vec<Offer>,
+}
+
+/// The desk that campaigns are decided at, one after the other: what is known of the platforms of the one
+/// at hand, and what is said to them. Its room is used again for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    pub(crate) outlooks: Vec<Outlook>,
+    pub(crate) offers: Vec<Offer>,
+    pub(crate) standings: Vec<Standing>,
+    /// Of the plan, in micros.
+    pub(crate) parts: Vec<f64>,
+    /// What a platform's part goes by, and what is newly asked for.
+    pub(crate) scores: Vec<f64>,
+    pub(crate) asked: Vec<i64>,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) bases: Vec<Basis>,
+    /// Whether the window of each series changed, those of dropped ones included.
+    pub(crate) changed: Vec<bool>,
 }
 
 /// How a platform stands with a campaign.

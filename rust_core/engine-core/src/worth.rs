@@ -87,24 +87,25 @@ impl Conversions {
         passed: f64,
         rates: &Rates,
     ) -> Rates {
+        // Curve by curve in short loops without branches, which become vector code.
+        let mut due = [clicks; DELAYS];
+        let ([_, late @ ..], [_, waiting @ ..], [_, delays @ ..]) =
+            (&mut due, &mut self.waiting, &MEAN_DELAYS);
+        for ((due, waiting), &delay) in late.iter_mut().zip(waiting).zip(delays) {
+            let came = *waiting * (1.0 - exp(-passed / delay));
+            *waiting = learned_amount(*waiting + ((1.0 - AT_ONCE) * clicks - came));
+            *due = came + AT_ONCE * clicks;
+        }
+        // Of a Gamma–Poisson mixture, less what is the same for all curves: how many conversions
+        // came, whatever their rate, against how many clicks then and before should have shown.
         let mut likely = [0.0; DELAYS];
-        let curves = self.matured.iter_mut().zip(&mut self.waiting);
-        let fates = MEAN_DELAYS.iter().zip(rates).zip(&mut likely);
-        for ((matured, waiting), ((&delay, rate), likely)) in curves.zip(fates) {
-            let due = if delay > 0.0 {
-                let came = *waiting * (1.0 - exp(-passed / delay));
-                *waiting += (1.0 - AT_ONCE) * clicks - came;
-                came + AT_ONCE * clicks
-            } else {
-                clicks
-            };
-            // Of a Gamma–Poisson mixture, less what is the same for all curves: how many conversions
-            // came, whatever their rate, against how many clicks then and before should have shown.
+        let curves = self.matured.iter_mut().zip(&due).zip(rates);
+        for (likely, ((matured, &due), &rate)) in likely.iter_mut().zip(curves) {
             let before = *matured + SHAPE / rate;
             let all = before + due.max(1e-6);
             *likely =
                 (self.seen + SHAPE) * ln(before / all) + conversions * ln(due.max(1e-6) / all);
-            (*matured, *waiting) = (learned_amount(*matured + due), learned_amount(*waiting));
+            *matured = learned_amount(*matured + due);
         }
         self.seen = learned_amount(self.seen + conversions);
         if self.seen > CONVERSIONS_KEPT {
@@ -145,7 +146,8 @@ impl Delays {
         }
     }
 
-    fn weights(&self) -> Rates {
+    /// Returns how likely each curve is; in sum 1.
+    pub(crate) fn weights(&self) -> Rates {
         let mut weights = self.likely.map(exp);
         let delayed = weights.iter_mut().zip(MEAN_DELAYS);
         delayed
@@ -199,10 +201,10 @@ where
     sum(Some(&bare))
 }
 
-/// Returns what is held of the CVR of one series.
-pub(crate) fn held(one: &Conversions, relative: f64, rates: &Rates, delays: &Delays) -> Held {
+/// Returns what is held of the CVR of one series. `weights`: of the delay curves.
+pub(crate) fn held(one: &Conversions, relative: f64, rates: &Rates, weights: &Rates) -> Held {
     let mut mean = 0.0;
-    for ((weight, rate), matured) in delays.weights().iter().zip(rates).zip(&one.matured) {
+    for ((weight, rate), matured) in weights.iter().zip(rates).zip(&one.matured) {
         mean += weight * (one.seen + SHAPE) / (matured + SHAPE / (rate * relative));
     }
     Held {
@@ -252,7 +254,7 @@ mod tests {
             delays.learn(&likely);
         }
         let rates = rates(&[(&one, 1.0)].into_iter());
-        let held = held(&one, 1.0, &rates, &delays);
+        let held = held(&one, 1.0, &rates, &delays.weights());
         let bare = one.seen / one.matured[0];
         assert!(
             bare < 0.083 && (0.08..0.12).contains(&held.mean),
@@ -281,7 +283,7 @@ mod tests {
                 delays.learn(&likely);
             }
             let rates = rates(&[(&one, relative)].into_iter());
-            let found = held(&one, relative, &rates, &delays);
+            let found = held(&one, relative, &rates, &delays.weights());
             prop_assert!(0.0 < found.mean && found.mean <= found.hoped && found.hoped <= 1.0);
             let weights: f64 = delays.weights().iter().sum();
             prop_assert!((weights - 1.0).abs() < 1e-9);

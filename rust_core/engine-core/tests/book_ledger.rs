@@ -357,3 +357,101 @@ fn a_daily_cap_holds_until_midnight_and_not_longer() {
     );
     assert_eq!(UNIT_MICROS, 100);
 }
+
+#[test]
+fn a_budget_or_daily_cap_that_is_lowered_takes_back_the_caps_given_beyond_it() {
+    for is_daily in [false, true] {
+        let mut book = Book::new(8, 1, 2000).unwrap();
+        let mut wanted = Wanted::new(1);
+        put(&mut book, std::slice::from_ref(&wanted));
+        let before = read(&book.decide(START_MS).unwrap()).remove(0);
+        assert!(before.reserved > 0);
+        let most = before.reserved / 3;
+        if is_daily {
+            wanted.daily_cap = most;
+        } else {
+            wanted.budget = most;
+        }
+        put(&mut book, std::slice::from_ref(&wanted));
+        let after = read(&book.decide(START_MS + INTERVAL_MS).unwrap()).remove(0);
+        let caps: i64 = after.series.iter().map(|told| told.cap).sum();
+        assert!(caps <= most, "platforms were left with {caps} of {most}");
+        assert_eq!(after.reserved, before.reserved, "they may have spent it");
+        assert_eq!(after.binding, if is_daily { 5 } else { 4 });
+    }
+}
+
+#[test]
+fn a_platform_that_passes_its_cap_takes_from_the_caps_of_the_others() {
+    let mut book = Book::new(8, 1, 2000).unwrap();
+    let wanted = Wanted {
+        budget: 10_000_000,
+        ..Wanted::new(1)
+    };
+    put(&mut book, std::slice::from_ref(&wanted));
+    let before = read(&book.decide(START_MS).unwrap()).remove(0);
+    let spend = wanted.budget - before.series[1].cap / 2;
+    let over = Report {
+        series: wanted.series_key(1),
+        tick: common::tick(START_MS),
+        clicks: 30,
+        milliconversions: 0,
+        spend,
+        impressions: 300,
+    };
+    book.ingest(&frame(1, &[over])).unwrap();
+    let after = read(&book.decide(START_MS + INTERVAL_MS).unwrap()).remove(0);
+    assert!(spend + after.series[1].cap <= wanted.budget, "{after:?}");
+}
+
+#[test]
+fn what_is_reported_of_a_day_before_its_first_round_counts_to_that_day() {
+    let mut book = Book::new(8, 1, 2000).unwrap();
+    let midnight = START_MS + INTERVAL_MS;
+    book.set_calendar(7, vec![midnight - 86_400_000, midnight], Vec::new())
+        .unwrap();
+    let wanted = Wanted {
+        daily_cap: 5_000_000,
+        calendar: 7,
+        ..Wanted::new(1)
+    };
+    put(&mut book, std::slice::from_ref(&wanted));
+    let eve = read(&book.decide(START_MS).unwrap()).remove(0);
+    let (old, new) = (eve.series[0].cap / 2, eve.series[0].cap / 4);
+    let report = |at_ms, spend| Report {
+        series: wanted.series_key(1),
+        tick: common::tick(at_ms),
+        clicks: 5,
+        milliconversions: 250,
+        spend,
+        impressions: 10,
+    };
+    let spent = [report(midnight, old), report(midnight + 60_000, new)];
+    book.ingest(&frame(1, &spent)).unwrap();
+    // Nobody decided for a while: the platform went on by the cap it had.
+    let mut at_ms = midnight + 120_000;
+    let mut most = 0;
+    for _ in 0..30 {
+        let decided = read(&book.decide(at_ms).unwrap()).remove(0);
+        most = most.max(decided.settled + decided.reserved - old);
+        at_ms += INTERVAL_MS;
+        let caps = decided.series.iter().zip([old + new, 0]);
+        let rest: Vec<Report> = caps
+            .map(|(told, before)| Report {
+                series: told.key,
+                ..report(at_ms, (told.cap - before).max(0))
+            })
+            .collect();
+        // Each restates the rest of the day as one report, at one time.
+        let whole: Vec<Report> = rest
+            .into_iter()
+            .map(|one| Report {
+                tick: common::tick(midnight + 110_000),
+                ..one
+            })
+            .collect();
+        book.ingest(&frame(u64::try_from(at_ms).unwrap(), &whole))
+            .unwrap();
+    }
+    assert!(most <= wanted.daily_cap, "{most} of {}", wanted.daily_cap);
+}

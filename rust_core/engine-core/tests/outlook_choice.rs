@@ -325,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn any_course_has_a_condition_and_a_bounded_boldness(
+    fn any_course_has_a_condition(
         samples in 0..100_u32,
         numbers in proptest::array::uniform4(any::<f64>()),
         before in 0..5_usize,
@@ -337,7 +337,6 @@ proptest! {
         let [clicks, moved, error, spread] = numbers;
         let course = Course { samples, clicks, moved, error, spread };
         let next = all[before].next(Some(&course));
-        prop_assert!((0.25..=1.5).contains(&next.boldness()));
         prop_assert!(CONDITIONS.get(next as usize).is_some());
         // What follows from the same course twice stays.
         prop_assert_eq!(next.next(Some(&course)), next);

@@ -16,7 +16,23 @@ pub fn prefetch<T>(slice: &[T], index: usize) {
     let Some(item) = slice.get(index) else {
         return;
     };
-    let line = std::ptr::from_ref(item);
+    ask(std::ptr::from_ref(item));
+}
+
+/// Asks for every cache line of an item.
+#[inline]
+pub fn prefetch_whole<T>(item: &T) {
+    let lines = std::ptr::from_ref(item).cast::<[u8; LINE]>();
+    for line in 0..size_of::<T>().div_ceil(LINE) {
+        ask(lines.wrapping_add(line));
+    }
+}
+
+/// Bytes of a cache line; where it is longer, some are asked for twice.
+const LINE: usize = 64;
+
+#[inline]
+fn ask<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads nothing that the program could see, whatever the address.
     unsafe {
@@ -52,6 +68,7 @@ mod tests {
         items.extend(2..1 << 20);
         for index in [0, 1 << 19, 1 << 21, usize::MAX] {
             prefetch(&items, index);
+            prefetch_whole(&items);
         }
         assert_eq!(items.first(), Some(&1));
         assert_eq!(items.last(), Some(&((1 << 20) - 1)));

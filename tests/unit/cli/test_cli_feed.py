@@ -88,6 +88,7 @@ def test_many_samples_fill_frames_whose_sequences_rise(engine: "Engine", tmp_pat
         ("spring-shoes,google,now,1,1e9", "spend: wanted 0 to 214748.3647 EUR"),
         ("spring-shoes,google,soon,1,1", "at: wanted a time such as"),
         ("spring-shoes,google,1790000000000,1,1", "(these look like milliseconds)"),
+        ("spring-shoes,google,+1h,1,1", "at: wanted the end of a stretch that is over"),
         ("spring-shoes,google,now,,1", "clicks: wanted this field, which every sample needs"),
         ("spring-shoes,google,now,1", "wanted 5 cells, as in the header, found 4"),
     ],

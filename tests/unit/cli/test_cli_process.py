@@ -109,3 +109,24 @@ def test_the_examples_are_where_the_documentation_says() -> None:
     examples = Path(__file__).parents[3] / "examples"
     names = {path.name for path in examples.iterdir()}
     assert {"campaigns.yaml", "campaigns.csv", "metrics.csv", "consumer.py"} <= names
+
+
+def test_a_disk_that_is_full_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine.cli", "config", "settings"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "engine: No space left on device\n")
+
+
+def test_what_is_not_the_systems_own_trouble_keeps_its_traceback(
+    engine: "Engine", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_by(TimeoutError(), monkeypatch)
+    with pytest.raises(TimeoutError):
+        engine("list")

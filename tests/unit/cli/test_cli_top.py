@@ -102,6 +102,23 @@ async def board_of(count: int) -> Board:
     return board
 
 
+def drawn(board: Board, looking: Looking, *, width: int, height: int) -> list[str]:
+    picture, _ = render(
+        board,
+        looking,
+        filter_of(looking.filter),
+        width=width,
+        height=height,
+        now=NOW,
+        is_connected=False,
+        where="nats://somewhere:4222",
+    )
+    console = Console(width=width, height=height, record=True, force_terminal=False)
+    with console.capture() as captured:
+        console.print(picture)
+    return captured.get().rstrip("\n").split("\n")
+
+
 @pytest.mark.parametrize("page", ["campaigns", "workers", "platforms"])
 @pytest.mark.parametrize(("width", "height"), [(40, 8), (80, 24), (132, 50), (20, 5)])
 async def test_the_picture_fits_the_screen(page: str, width: int, height: int) -> None:
@@ -111,22 +128,21 @@ async def test_the_picture_fits_the_screen(page: str, width: int, height: int) -
         Looking(typing="roi <", error="an amount to compare with, found the end, and so on"),
         Looking(first=40, filter="c-"),
     ):
-        picture, _ = render(
-            board,
-            looking,
-            filter_of(looking.filter),
-            width=width,
-            height=height,
-            now=NOW,
-            is_connected=False,
-            where="nats://somewhere:4222",
-        )
-        console = Console(width=width, height=height, record=True, force_terminal=False)
-        with console.capture() as captured:
-            console.print(picture)
-        lines = captured.get().rstrip("\n").split("\n")
+        lines = drawn(board, looking, width=width, height=height)
         assert len(lines) <= height
         assert all(len(line) <= width for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("campaigns", "c-0"), ("workers", "w1"), ("platforms", "google")]
+)
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80])
+async def test_a_narrow_screen_leaves_figures_out_and_not_whose_they_are(
+    page: str, name: str, width: int
+) -> None:
+    lines = drawn(await board_of(60), Looking(page=page), width=width, height=10)  # type: ignore[arg-type]
+    assert lines[3].startswith(name)
+    assert not any("…" in line for line in lines[2:4])
 
 
 def test_the_help_names_keys_that_do_something() -> None:

@@ -1,3 +1,5 @@
+"""What a book decides as Python sees it: states, bounds, goals, caps and what is held back."""
+
 from datetime import UTC, datetime
 from itertools import pairwise
 from threading import Thread

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from engine.core.book import Book, CoreError, midnights_ms, offsets_ms
@@ -76,6 +77,18 @@ def test_a_daily_cap_lasts_as_long_as_its_day_does(day: tuple[int, int, int], ho
         assert bindings(book, midnight + hour * 3600 - 1) == [Binding.DAILY_CAP], hour
     assert bindings(book, midnight + hours * 3600 - 1) == [Binding.DAILY_CAP]
     assert bindings(book, midnight + hours * 3600) != [Binding.DAILY_CAP]
+
+
+def test_blocked_hours_of_a_flight_that_began_years_ago_go_by_the_clocks_of_now() -> None:
+    summer = datetime(2026, 7, 1, tzinfo=BERLIN).timestamp()
+    flight = Flight(datetime(2020, 1, 15, tzinfo=BERLIN).timestamp(), summer + 86_400)
+    rails = Guardrails(blocked_hours=("daily 2-3",), daily_cap_micros=5_000_000)
+    old = campaign("c", timezone="Europe/Berlin", guardrails=rails, flight=flight)
+    book = book_of(msgspec.structs.replace(old, changed_at=summer - 86_400))
+    blocked = [
+        hour for hour in range(24) if bindings(book, summer + hour * 3600 + 1) == [Binding.DAY_PART]
+    ]
+    assert blocked == [2]
 
 
 def test_a_report_counts_to_the_day_its_stretch_ends_in_however_late_it_comes() -> None:

@@ -1,3 +1,5 @@
+"""Rows that cross the border are laid out here as the core reads them."""
+
 from itertools import pairwise
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Frames of samples: exact, read back as written, refused by both readers when damaged."""
+
 from collections.abc import Callable
 
 import msgspec

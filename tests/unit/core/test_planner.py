@@ -1,3 +1,5 @@
+"""The planner under known prices: one shadow price decides on all platforms."""
+
 from collections.abc import Callable
 from threading import Thread
 from typing import Any

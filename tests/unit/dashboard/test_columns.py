@@ -1,3 +1,5 @@
+"""Campaigns as columns: the newest of each, as the records have it."""
+
 import numpy as np
 import pytest
 

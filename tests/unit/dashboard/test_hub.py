@@ -1,3 +1,5 @@
+"""One rendering a beat for all who look at a view, and what a viewer is sent."""
+
 import asyncio
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""What the dashboard makes of the streams: sums, feed, owners, workers, health."""
+
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -159,7 +161,12 @@ async def test_gateways_are_shown_with_quotas_and_breakers(
     live: Live, fleet: Fleet, broker: MemoryBroker
 ) -> None:
     account = AccountStatus(
-        platform="google", ad_account="123", is_live=False, breaker="open", operations_left=5
+        platform="google",
+        ad_account="123",
+        is_live=False,
+        breaker="open",
+        operations_left=5,
+        anomalies={"cpa-spike": 2},
     )
     status = GatewayStatus(gateway="g1", version="1", started_at=1.0, at=2.0, accounts=[account])
     await broker.gateways.beat("g1", msgspec.msgpack.encode(status))
@@ -167,6 +174,7 @@ async def test_gateways_are_shown_with_quotas_and_breakers(
     (row,) = platforms_page(live)["gateways"]
     assert row["accounts"][0]["breaker"] == "open"
     assert row["accounts"][0]["operations_left"] == 5
+    assert row["accounts"][0]["anomalies"] == {"cpa-spike": 2}
     assert levels(live)["Gateways"] == "ok"
     live.gateways["g1"] = (live.gateways["g1"][0], live.gateways["g1"][1] - 60)
     assert levels(live)["Gateways"] == "bad"

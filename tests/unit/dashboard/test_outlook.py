@@ -1,3 +1,5 @@
+"""Forecasts on a campaign's page are the worker's own, from its snapshot and what came since."""
+
 import pytest
 
 from engine.core.book import Book

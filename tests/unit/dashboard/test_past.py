@@ -1,3 +1,5 @@
+"""A campaign's past, read back from the chain: columns with gaps, and why the bid changed."""
+
 import msgspec
 
 from engine.dashboard.past import bid_change, changes_of, past_fields, read_past

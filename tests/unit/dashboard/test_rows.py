@@ -1,3 +1,5 @@
+"""Figures as they travel to a browser: null for what is not known, letters for a trend."""
+
 import math
 
 import msgspec

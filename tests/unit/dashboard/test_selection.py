@@ -1,3 +1,5 @@
+"""Which campaigns a view holds, and in which order."""
+
 from typing import Any
 
 import hypothesis.strategies as st

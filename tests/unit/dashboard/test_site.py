@@ -1,3 +1,5 @@
+"""What the dashboard answers over HTTP, to whom, and under which policy."""
+
 import asyncio
 from collections.abc import AsyncIterator
 

@@ -1,8 +1,10 @@
+"""What `engine demo` refuses before it starts anything."""
+
 from typing import Any
 
 import pytest
 
-from engine.cli import demo, market
+from engine.cli import demo
 from engine.errors import ConfigError
 
 
@@ -23,12 +25,3 @@ def test_a_demo_that_makes_no_sense_is_refused_in_one_line(wrong: dict[str, Any]
     with pytest.raises(ConfigError, match=f"^{flag}: at least .*, found") as caught:
         demo.command(**wrong)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("flag", "text"), [("step", "fast"), ("seed", "x"), ("day_seconds", "0"), ("log_level", "loud")]
-)
-def test_a_market_that_makes_no_sense_is_refused_in_one_line(flag: str, text: str) -> None:
-    name = f"--{flag.replace('_', '-')}"
-    with pytest.raises(ConfigError, match=f"^{name}: .*, found '{text}'"):
-        market.command(**{flag: text})

@@ -1,3 +1,5 @@
+"""The demo's children are asked to stop, then killed, and never left behind."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""The demo's screen: what fits a terminal, and what it says of trouble."""
+
 import io
 
 import pytest
@@ -6,9 +8,9 @@ from rich.console import Console
 from engine.cli.demo_summary import progress_line
 from engine.cli.demo_view import Child, DemoState, render
 from engine.domain.lifecycle import State
-from engine.simulation.watch import CampaignView, View
+from engine.metrics.watch import CampaignView, View
 from support.definitions import campaign
-from support.demo_view import state, view, worker
+from support.demo_view import state, view, worker, workers
 
 
 def drawn(shown: View, around: DemoState, *, width: int = 80, height: int = 24) -> list[str]:
@@ -33,6 +35,14 @@ def test_the_screen_of_a_usual_terminal_says_what_matters() -> None:
         assert words in text
 
 
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80, 104])
+def test_a_narrow_terminal_leaves_figures_out_and_not_whose_they_are(width: int) -> None:
+    lines = drawn(view(), state(), width=width)
+    [row] = [line for line in lines if "worker-2" in line]
+    assert "alive (pid 102)" in row
+    assert "…" not in row
+
+
 def test_a_taller_terminal_shows_more_campaigns() -> None:
     rows = [
         sum("campaign-with" in line for line in drawn(view(), state(), height=height))
@@ -44,7 +54,7 @@ def test_a_taller_terminal_shows_more_campaigns() -> None:
 
 def test_a_worker_that_was_killed_is_named() -> None:
     children = (Child("market", 1, None), Child("worker-1", 2, -9), Child("worker-2", 3, None))
-    shown = view(workers=(worker("worker-1", heard_ago_s=4.0), worker("worker-2")))
+    shown = view(workers=workers(worker("worker-1", heard_ago_s=4.0), worker("worker-2")))
     text = "\n".join(drawn(shown, state(children=children)))
     assert "gone (signal 9)" in text
     assert "worker-1 ended; the others go on" in text
@@ -52,12 +62,12 @@ def test_a_worker_that_was_killed_is_named() -> None:
 
 
 def test_a_worker_that_is_not_heard_is_called_silent() -> None:
-    shown = view(workers=(worker("worker-1", heard_ago_s=0.7), worker("worker-2")))
+    shown = view(workers=workers(worker("worker-1", heard_ago_s=0.7), worker("worker-2")))
     assert "silent" in "\n".join(drawn(shown, state()))
 
 
 def test_a_worker_of_somebody_else_is_shown_too() -> None:
-    shown = view(workers=(worker("worker-1"), worker("worker-2"), worker("visitor")))
+    shown = view(workers=workers(worker("worker-1"), worker("worker-2"), worker("visitor")))
     assert any("visitor" in line and "alive" in line for line in drawn(shown, state()))
 
 
@@ -69,7 +79,7 @@ def test_before_anything_has_happened_there_are_dashes_and_no_nan() -> None:
     idle = CampaignView(campaign("new", state=State.SCHEDULED), None, 0, 0, 0, 0)
     shown = view(
         campaigns=(idle,),
-        workers=(),
+        workers={},
         spend_micros=0,
         plan_micros=0,
         budget_micros=0,

@@ -1,3 +1,5 @@
+"""Rules for hours of the week, and the hours that a flight has open."""
+
 from datetime import datetime
 from zoneinfo import ZoneInfo
 

@@ -1,3 +1,5 @@
+"""Definitions that cannot hold together are refused, and told which figure to move."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""Every decision in one sentence with the figures that made it."""
+
 import msgspec
 import pytest
 
@@ -70,3 +72,12 @@ def test_what_bound_a_platform_is_said_in_a_few_words() -> None:
     google, meta = decision(Binding.NONE, bound_by=Binding.HOLD_TIME).platforms
     assert (platform_sentence(google), platform_sentence(meta)) == ("hold time", "blocked")
     assert platform_sentence(decision(Binding.NONE).platforms[0]) == ""
+
+
+@pytest.mark.parametrize("binding", [Binding.BUDGET, Binding.PACING, Binding.ACCOUNT_CAP])
+def test_what_is_spent_is_told_to_the_cent(binding: Binding) -> None:
+    spent = msgspec.structs.replace(
+        decision(binding), settled_micros=740_615_993, reserved_micros=3_001_999
+    )
+    found = sentence(spent, definition())
+    assert "740.62 is spent" in found

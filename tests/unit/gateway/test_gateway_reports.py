@@ -13,7 +13,7 @@ from engine.domain.decision import Binding
 from engine.domain.ids import partition_of, series_key
 from engine.errors import MalformedMessageError
 from engine.gateway.anomalies import CPA_SPIKE, CTR_DROP, ZERO_SPEND, anomalies
-from engine.gateway.claims import Claims
+from engine.gateway.claims import Claims, unknown_milli
 from engine.gateway.directory import Directory
 from engine.gateway.gate import GateSettings
 from engine.gateway.hours import CLICKS, CONVERSIONS, COUNTS, IMPRESSIONS, SPEND
@@ -145,8 +145,9 @@ def test_one_sale_that_two_platforms_claim_counts_for_the_earlier() -> None:
     assert claims.lost("c", "google", google) == 1000
     assert claims.lost("c", "meta", meta) == 0
     assert claims.lost("other", "google", google) == 0, "of another campaign it is another sale"
-    assert claims.duplicates == 1
-    assert claims.unknown_milli == 2000, "two sales have no order id: nobody can tell"
+    assert claims.lost("c", "google", google) == 1000
+    assert claims.duplicates == 1, "the next report tells of it again: it is the same sale"
+    assert unknown_milli(meta) == 2000, "two sales have no order id: nobody can tell"
     claims.forget_before(5000.0)
     assert claims.lost("c", "google", google) == 0
 

@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from engine.campaigns.repository import Repository
+from engine.domain.campaign import Flight
 from engine.domain.decision import Binding
 from engine.domain.lifecycle import State
 from engine.errors import PlatformQuotaError, PlatformThrottledError, PlatformUnavailableError
@@ -136,6 +139,18 @@ async def test_a_quota_that_is_used_up_parks_the_rest_of_the_day() -> None:
         await wait_until(lambda: runner.status().operations_left == 0)
         runner.desk.columns.not_before[:] = -1e18
         await wait_until(lambda: runner.desk.held.get("purse") == 1)
+
+
+async def test_a_quota_that_comes_back_in_an_hour_parks_an_hour_and_not_the_day() -> None:
+    async with at_work(accounts=[account(operations_a_day=1_000_000)]) as (floor, gateway):
+        runner = gateway.runners["google", "123"]
+        gone = PlatformQuotaError("google", "this hour's points", retry_after_s=3600.0)
+        floor.platform.faults.append(("apply", gone))
+        await floor.decide("spring-shoes", bid=900_000)
+        await wait_until(lambda: runner.status().operations_left == 0)
+        later = floor.clock.now() + 3601.0
+        assert runner.desk.purse.available(later - 100.0, is_emergency=True) == 0
+        assert runner.desk.purse.available(later, is_emergency=True) > 0
 
 
 async def test_a_refusal_is_kept_and_the_others_of_the_batch_are_applied() -> None:
@@ -303,6 +318,18 @@ async def test_a_campaign_that_is_paused_is_stopped_without_waiting_for_a_decisi
         await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
 
 
+async def test_an_entity_is_stopped_at_the_end_of_its_flight_though_no_worker_is_alive() -> None:
+    floor = Floor()
+    floor.platform.stand("adGroups/55")
+    now = floor.clock.now()
+    flight = Flight(now - 3600, now + 1.5)
+    await floor.publish("spring-shoes", platforms=linked("adGroups/55"), flight=flight)
+    async with floor.gateway():
+        await floor.decide("spring-shoes", bid=800_000)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        assert floor.clock.now() >= flight.ends_at
+
+
 async def test_an_entity_belongs_to_one_campaign_and_currencies_must_agree() -> None:
     floor = Floor()
     for entity in ("a", "b"):
@@ -351,3 +378,85 @@ async def test_a_rollback_is_applied_before_anything_else_and_held_until_it_is_r
         await wait_until(lambda: desk.held.get("hold-time") == 1, what="the engine's own wish")
     why = [c.why for r in await floor.journal() if isinstance(r, Intend) for c in r.changes]
     assert why == ["bid", "order"]
+
+
+@pytest.mark.parametrize(
+    "platforms", [linked("adGroups/56"), linked("act", platform="meta")], ids=["moved", "dropped"]
+)
+async def test_an_entity_that_its_campaign_lets_go_is_paused_once_and_then_left_alone(
+    platforms: dict[str, Any],
+) -> None:
+    async with at_work() as (floor, gateway):
+        floor.platform.stand("adGroups/56")
+        message = await floor.broker.campaigns.get("spring-shoes")
+        assert message is not None
+        await floor.publish("spring-shoes", expected=message.sequence, platforms=platforms)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        desk = gateway.runners["google", "123"].desk
+        await wait_until(lambda: not desk.columns.is_linked[0])
+        floor.platform.stand("adGroups/55")  # somebody uses it for something else
+        await floor.decide("spring-shoes", bid=900_000)
+        gateway.runners["google", "123"].moved({0})
+        calls = floor.platform.calls.count("report")
+        await wait_until(lambda: floor.platform.calls.count("report") > calls + 1)
+        assert floor.platform.value("adGroups/55", Lever.SERVING) is True
+
+
+async def test_an_entity_that_goes_from_one_campaign_to_another_takes_no_counts_along() -> None:
+    async with at_work() as (floor, gateway):
+        message = await floor.broker.campaigns.get("spring-shoes")
+        assert message is not None
+        desk = gateway.runners["google", "123"].desk
+        desk.columns.spent[0] = 5_000_000
+        elsewhere = linked("act", platform="meta")
+        await floor.publish("spring-shoes", expected=message.sequence, platforms=elsewhere)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        hours = floor.clock.now() // 3600 * 3600
+        flight = Flight(hours, hours + 10 * 3600.0)
+        reporter = gateway.runners["google", "123"].reporter
+        assert reporter is not None
+        reporter.hours.base[0] = 1
+        await floor.publish("autumn", platforms=linked("adGroups/55"), flight=flight)
+        await wait_until(lambda: desk.place("autumn", "adGroups/55") == 0)
+        assert desk.columns.spent[0] == 0
+        assert not reporter.hours.base[0].any()
+
+
+async def test_what_a_dry_run_pretended_to_stop_is_not_started_once_it_is_live() -> None:
+    floor = Floor()
+    floor.platform.stand("adGroups/55")
+    await floor.publish("spring-shoes", platforms=linked("adGroups/55"))
+    async with floor.gateway(accounts=[account(live=False)]) as gateway:
+        await floor.decide("spring-shoes", bid=0, binding=Binding.DAILY_CAP)
+        await wait_until(lambda: gateway.runners and gateway.accounts()[0].applied == 1)
+        polls = gateway.runners["google", "123"].tally.polls
+        await wait_until(lambda: gateway.runners["google", "123"].tally.polls > polls + 1)
+    floor.platform.stand("adGroups/55", is_serving=False)  # a person paused it
+    async with floor.gateway() as gateway:
+        await floor.decide("spring-shoes", bid=800_000)
+        await wait_until(lambda: gateway.runners and gateway.runners["google", "123"].reporter)
+        runner = gateway.runners["google", "123"]
+        await wait_until(lambda: runner.desk.held.get("stopped-by-others"))
+        assert floor.platform.value("adGroups/55", Lever.SERVING) is False
+        assert not runner.desk.columns.moved_at[0].max() > 0, "nothing was moved: nothing is held"
+
+
+async def test_what_was_started_before_a_takeover_stays_paused_if_somebody_pauses_it() -> None:
+    rarely = [account(poll_every=1000.0)]
+    async with at_work(accounts=rarely) as (floor, gateway):
+        await floor.decide("spring-shoes", bid=0, binding=Binding.DAILY_CAP)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is False)
+        runner = gateway.runners["google", "123"]
+        await wait_until(lambda: runner.desk.stopped() == ["adGroups/55"])
+        assert runner.reporter is not None
+        await runner.reporter.poll()  # says that it was stopped; nothing is told of the start
+        await floor.decide("spring-shoes", bid=800_000)
+        await wait_until(lambda: floor.platform.value("adGroups/55", Lever.SERVING) is True)
+    async with floor.gateway("g2", accounts=rarely) as gateway:
+        await wait_until(lambda: gateway.runners and gateway.runners["google", "123"].is_owned)
+        runner = gateway.runners["google", "123"]
+        await wait_until(lambda: runner.desk.columns.serving[0] == 1.0)
+        floor.platform.stand("adGroups/55", bid_micros=800_000, is_serving=False)
+        runner.moved({0})  # look at once
+        await wait_until(lambda: runner.desk.held.get("stopped-by-others"))
+        assert floor.platform.value("adGroups/55", Lever.SERVING) is False

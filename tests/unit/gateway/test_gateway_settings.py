@@ -38,6 +38,17 @@ def test_an_ad_account_is_in_dry_run_until_somebody_says_otherwise() -> None:
         ({"accounts": [ONE | {"ad_account": "a b"}]}, "accounts[0].ad_account: 1 to 64 of"),
         ({"accounts": [ONE | {"platform": "Google"}]}, "accounts[0].platform: a name such as"),
         ({"accounts": [ONE], "gate": {"hold": 1}}, "g.yaml: gate: object contains unknown field"),
+        ({"accounts": [ONE], "gate": {"step": 1.0}}, "gate: object contains unknown field `step`"),
+        (
+            {"accounts": [ONE], "gate": {"largest_rise": -0.5}},
+            "gate.largest_rise: expected",
+        ),
+        (
+            {"accounts": [ONE], "gate": {"largest_fall": 3}},
+            "gate.largest_fall: expected",
+        ),
+        ({"accounts": [ONE], "breaker": {"calls": 0}}, "breaker.calls: expected `int` >= 1"),
+        ({"accounts": [ONE], "breaker": {"share": 7}}, "breaker.share: expected `float` <= 1"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(content: dict[str, Any], said: str) -> None:

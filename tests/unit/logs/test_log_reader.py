@@ -1,6 +1,9 @@
 """People's logs: any of four formats, any columns, and errors that name the cell."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -52,6 +55,20 @@ def test_times_are_read_as_people_write_them(tmp_path: Path, at: str) -> None:
     file = tmp_path / "log.csv"
     file.write_text(f"{HEADER}\na,google,{at},5,1\n")
     assert read_log(file, {}).at_ms.tolist() == [1_793_581_200_000]
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(f"{HEADER}\na,google,2026-11-02 01:00,5,1\n")
+    asked = (
+        "import sys; from pathlib import Path; from engine.logs.reader import read_log; "
+        "print(read_log(Path(sys.argv[1]), {}).at_ms[0])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", asked, str(file)],
+        env={**os.environ, "TZ": "Asia/Tokyo"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout.strip() == "1793581200000"
 
 
 def test_expressions_are_read_over_the_logs_columns(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+"""Random numbers by address: independent, of the right shape, the same each time."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""The demo's campaigns: publishable, varied, seeded, worth buying for and not all at once."""
+
 import numpy as np
 import pytest
 

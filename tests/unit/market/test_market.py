@@ -1,3 +1,5 @@
+"""The simulated market: the same for the same seed, and never beyond a cap or a bid."""
+
 from collections.abc import Sequence
 
 import numpy as np

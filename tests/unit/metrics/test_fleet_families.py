@@ -11,6 +11,11 @@ from engine.domain.accounts import Halt
 from engine.domain.codec import encode_control
 from engine.domain.ids import partition_of
 from engine.domain.lifecycle import State
+from engine.messaging.gateway_status import (
+    AccountStatus,
+    GatewayStatus,
+    encode_gateway_status,
+)
 from engine.messaging.memory import MemoryBroker, MemoryServer
 from engine.messaging.records import Heartbeat, encode
 from engine.messaging.subjects import HALT_NAME
@@ -130,3 +135,31 @@ async def test_the_kill_switch_is_seen(broker: MemoryBroker) -> None:
     halt = encode_control(Halt(True))
     await broker.campaigns.put_control(3, HALT_NAME, halt, expected=0)
     assert (await page(broker))["engine_fleet_halted_partitions",] == 1
+
+
+async def test_what_looks_wrong_in_reports_and_what_came_of_changes_is_told(
+    broker: MemoryBroker,
+) -> None:
+    account = AccountStatus(
+        platform="meta", ad_account="77", is_live=True, anomalies={"zero-spend": 2},
+        improved=3, worse=1, duplicate_sales=4, unknown_sales=2.5, refused_here=1,
+    )  # fmt: skip
+    status = GatewayStatus(gateway="g1", version="1", started_at=NOW, at=NOW, accounts=[account])
+    exporter = Exporter(broker=broker, clock=SystemClock())
+    running = asyncio.create_task(exporter.run())
+    await wait_until(lambda: exporter.is_ready)
+    await broker.gateways.beat("g1", encode_gateway_status(status))
+    await wait_until(
+        lambda: samples(list(exporter.families())).get(("engine_fleet_gateways",)) == 1
+    )
+    found = samples(list(exporter.families()))
+    exporter.stop()
+    await running
+    here = ("77", "g1")
+    assert found["engine_gateway_anomalies", *here, "zero-spend", "meta"] == 2
+    assert found["engine_gateway_anomalies", *here, "ctr-drop", "meta"] == 0
+    assert found["engine_gateway_improved_total", *here, "meta"] == 3
+    assert found["engine_gateway_worse_total", *here, "meta"] == 1
+    assert found["engine_gateway_duplicate_sales_total", *here, "meta"] == 4
+    assert found["engine_gateway_unknown_sales", *here, "meta"] == 2.5
+    assert found["engine_gateway_refused_here_total", *here, "meta"] == 1

@@ -4,6 +4,7 @@ import grpc
 import pytest
 from google.ads.googleads.v26.errors.types.errors import GoogleAdsFailure
 from google.api_core.exceptions import from_grpc_error
+from google.rpc import status_pb2
 from grpc.aio import AioRpcError, Metadata
 
 from engine.errors import (
@@ -14,7 +15,7 @@ from engine.errors import (
     PlatformThrottledError,
     PlatformUnavailableError,
 )
-from engine.platforms.google.errors import platform_error
+from engine.platforms.google.errors import platform_error, refusals
 
 KEY = "google.ads.googleads.v26.errors.googleadsfailure-bin"
 CODE = grpc.StatusCode
@@ -130,3 +131,9 @@ def test_a_value_that_this_version_does_not_know_is_shown_by_its_number() -> Non
     found.errors.add(message="New.").error_code.quota_error = 9_999
     error = told(CODE.INVALID_ARGUMENT, found.SerializeToString())
     assert error.code == "quota_error.9999"
+
+
+def test_a_batch_that_failed_in_part_without_saying_where_is_not_taken_for_applied() -> None:
+    assert refusals(status_pb2.Status()) == []
+    with pytest.raises(PlatformUnavailableError, match="found status 3 alone"):
+        refusals(status_pb2.Status(code=3, message="Multiple errors"))

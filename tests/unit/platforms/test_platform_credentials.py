@@ -182,3 +182,11 @@ def test_what_is_missing_is_named_beside_what_was_found() -> None:
 def test_a_slip_of_the_pen_is_found() -> None:
     with pytest.raises(PlatformCredentialsError, match="found 'refresh_tokn'"):
         given({"refresh_tokn": "x"}).allow(["refresh_token"])
+
+
+@pytest.mark.parametrize("text", ["tök-1", "tok\n1", "tok\x00"])
+def test_a_token_that_no_header_takes_is_refused_and_not_shown(text: str) -> None:
+    found = Credentials("meta", {"access_token": Secret(text)}, source="here")
+    with pytest.raises(PlatformCredentialsError, match="letters and digits wanted") as error:
+        found.require_token("access_token")
+    assert text not in str(error.value)

@@ -1,3 +1,5 @@
+"""The audit of a chain: what is stale, what is missing, what came twice."""
+
 import msgspec
 import pytest
 

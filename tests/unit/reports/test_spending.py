@@ -1,3 +1,5 @@
+"""Spend counted again from samples: exact, each once, against plan and budget."""
+
 from typing import Any
 
 import numpy as np

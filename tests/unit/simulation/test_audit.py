@@ -1,3 +1,5 @@
+"""A run read back from the broker: sound, or said what is not."""
+
 from engine.domain.codec import encode_campaign
 from engine.messaging.memory import MemoryBroker
 from engine.messaging.records import Columns, Decide, Keep, Record, Release, Take, encode

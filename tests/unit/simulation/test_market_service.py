@@ -1,3 +1,5 @@
+"""The market as a service: it sells under published bids and reports every micro."""
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,3 +1,5 @@
+"""Frames leave in order, each once, however often the broker refuses."""
+
 import asyncio
 
 from engine.errors import BrokerError

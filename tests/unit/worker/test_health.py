@@ -1,7 +1,6 @@
-"""What a worker's little HTTP server answers, and that it outlives odd clients."""
+"""What a worker tells probes and people of itself."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator
 
@@ -50,10 +49,6 @@ async def address(someone: Someone) -> AsyncIterator[str]:
         yield at
 
 
-async def test_no_host_is_this_machine(address: str) -> None:
-    assert address.startswith("127.0.0.1:")
-
-
 async def test_a_worker_that_is_well_says_so(address: str) -> None:
     assert await ask(address, get("/live")) == (200, {"live": True})
     assert await ask(address, get("/ready")) == (200, {"ready": True, "hindrances": []})
@@ -78,19 +73,6 @@ async def test_what_it_does_not_know_it_refuses(address: str) -> None:
     assert (await ask(address, get("/metrics")))[0] == 404
     assert (await ask(address, "POST /live HTTP/1.1\r\n\r\n"))[0] == 405
     assert await ask(address, "HEAD /live HTTP/1.1\r\n\r\n") == (200, None)
-
-
-async def test_clients_that_say_too_much_or_nothing_do_no_harm(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    silent = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"GET /" + bytes(100_000))
-    async with asyncio.timeout(5):
-        with contextlib.suppress(ConnectionResetError):
-            assert await reader.read() == b""
-    assert (await ask(address, get("/live")))[0] == 200
-    for _, one in (*silent, (reader, writer)):
-        one.close()
 
 
 async def test_an_address_that_is_taken_is_one_line(address: str, someone: Someone) -> None:

@@ -119,10 +119,9 @@ async def test_under_overload_those_with_most_at_stake_are_decided_every_time(si
         assert all(max(found) <= SELDOM + 1 for found in steps.values())  # nobody falls silent
         status = site.worker.status()
         assert status["overloaded"] is True
-        assert (beats[-1].shed_rounds, beats[-1].shed_share) == (
-            status["shed_rounds"],
-            status["shed_share"],
-        )
+        # The newest heartbeat is older than this by less than two rounds of any partition.
+        assert status["shed_rounds"] in (beats[-1].shed_rounds, beats[-1].shed_rounds + 1)
+        assert beats[-1].shed_share == status["shed_share"]
         assert beats[-1].shed_rounds > 0
         assert site.worker.shed_share >= beats[-1].shed_share - 0.001 > 0
         said = [line for line in spoken if line["event"] == "overloaded"]

@@ -1,5 +1,6 @@
 """One partition: when its rounds come, what they count, and what ends them."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -268,6 +269,21 @@ async def test_times_rise_although_the_clock_is_set_back(fleet: Fleet) -> None:
     assert len(times) >= 6
 
 
+async def test_a_clock_that_was_ahead_is_caught_up_with(fleet: Fleet) -> None:
+    await fleet.publish()
+    fleet.clock.step(600)
+    async with fleet.worker("w1"):
+        await fleet.clock.advance(6)
+    fleet.clock.step(-600)
+    async with fleet.worker("w2"):
+        await fleet.clock.advance(60)
+        before = (await fleet.rounds())[-1].at_ms
+        assert before / 1000 > fleet.clock.now() + 500
+        await fleet.clock.advance(1_400)
+        after = (await fleet.rounds())[-1].at_ms
+    assert after / 1000 <= fleet.clock.now()
+
+
 async def test_frames_beyond_what_may_wait_are_counted_in_early(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +306,29 @@ async def test_frames_beyond_what_may_wait_are_counted_in_early(
     assert next_round.campaigns_revision == late
 
 
+async def test_frames_that_there_is_no_room_for_stay_with_the_broker(fleet: Fleet) -> None:
+    await fleet.publish()
+    async with fleet.worker() as running:
+        await fleet.clock.advance(2)
+        intake = running.partition.intake
+        intake._room.most = 100
+        for _ in range(8):
+            await fleet.report()
+        await settle()
+        assert intake.inbox.frames == 2  # of 64 bytes: after the second there is no room
+        assert intake.lag == 8
+        await fleet.clock.advance(12)
+        assert intake.lag == 0
+        rounds = await fleet.rounds()
+        assert intake._room.waiting == 0
+        await fleet.report()
+        await settle()
+        running.task.cancel()
+        await asyncio.wait([running.task])
+        assert intake._room.waiting == 0  # what it leaves behind takes no room from others
+    assert rounds[-1].metrics_sequence == 8
+
+
 async def test_rows_of_unknown_campaigns_are_spoken_of_once(fleet: Fleet) -> None:
     await fleet.publish()
     with capture_logs() as logs:
@@ -299,3 +338,16 @@ async def test_rows_of_unknown_campaigns_are_spoken_of_once(fleet: Fleet) -> Non
                 await fleet.clock.advance(2)
     spoken = [line for line in logs if line["event"] == "rows_not_counted"]
     assert [(line["unknown"], line["refused"]) for line in spoken] == [(1, 0)]
+
+
+async def test_reports_too_old_to_replace_anything_are_spoken_of(fleet: Fleet) -> None:
+    await fleet.publish()
+    with capture_logs() as logs:
+        async with fleet.worker():
+            for at in (*range(70), 0):  # a window holds 64
+                await fleet.report(at=START + at, spend_micros=1_000)
+            await fleet.clock.advance(2)
+            settled = (await fleet.rounds())[-1].settled_micros
+    spoken = [line for line in logs if line["event"] == "rows_added_late"]
+    assert [line["added_late"] for line in spoken] == [1]
+    assert settled == 71_000

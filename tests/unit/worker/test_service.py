@@ -67,10 +67,25 @@ def nodes() -> Nodes:
 
 async def test_a_lone_worker_listens_first_and_then_takes_everything(nodes: Nodes) -> None:
     async with nodes.worker("a") as a:
-        await nodes.clock.advance(0.5)
+        await nodes.clock.advance(0.1)
         assert a.worker.held() == []
-        await nodes.clock.advance(0.5)
+        await nodes.clock.advance(0.3)
         assert a.worker.held() == list(range(PARTITIONS))
+
+
+async def test_at_the_start_only_what_is_nobodys_is_taken_early(nodes: Nodes) -> None:
+    async with nodes.worker("a") as a:
+        await nodes.clock.advance(1)
+        a.worker._partitions[7].stop()  # that one it gives back
+        await nodes.clock.advance(0.05)
+        a.task.cancel()  # and the others it is killed with
+        await asyncio.wait([a.task])
+    assert isinstance((await nodes.records(7))[-1], Release)
+    async with nodes.worker("b") as b:
+        await nodes.clock.advance(0.5)
+        assert b.worker.held() == [7]
+        await nodes.clock.advance(0.5)
+        assert b.worker.held() == list(range(PARTITIONS))
 
 
 async def test_two_workers_that_start_together_share_without_moving_any(nodes: Nodes) -> None:

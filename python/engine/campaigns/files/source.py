@@ -77,7 +77,7 @@ def check(path: Path) -> None:
 
 
 def _unopened(path: Path, error: Exception) -> UnreadableError:
-    found = str(error)
+    found = (isinstance(error, OSError) and error.strerror) or str(error)
     if isinstance(error, FileNotFoundError):
         found = "no such file"
     elif isinstance(error, PermissionError):

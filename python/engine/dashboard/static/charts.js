@@ -2,7 +2,7 @@
 // has its figures as a table beside it, for those who cannot or would not read a picture.
 
 import { h, s, say, attr, table } from "./dom.js";
-import { NONE, isNumber, tick, time } from "./format.js";
+import { isNumber, tick, time } from "./format.js";
 
 const LEVELS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const LEVEL_OF = new Map([...LEVELS].map((letter, i) => [letter, i / (LEVELS.length - 1)]));
@@ -140,7 +140,7 @@ export function intervals({ title, rows, format, note }) {
       return h("div", { class: "interval" },
         h("span", { class: "interval-name" }, row.name),
         bar,
-        h("span", { class: "interval-value" }, format(row.value), h("small", {}, isNumber(row.low) ? ` ${format(row.low)} – ${format(row.high)}` : ` ${NONE}`)));
+        h("span", { class: "interval-value" }, format(row.value), h("small", {}, isNumber(row.low) ? ` ${format(row.low)} – ${format(row.high)}` : "")));
     })), note ? h("p", { class: "quiet small" }, note) : null);
 }
 

@@ -26,7 +26,7 @@ export class CampaignPage {
       h("nav", { class: "crumbs", "aria-label": "Where this is" }, h("a", { href: this.#shell.lastTable() }, "Campaigns"), h("span", { "aria-hidden": "true" }, "/"), h("span", { "aria-current": "page" }, this.#id)),
       h("div", { class: "title-row" }, h("div", { class: "title" }, h("h1", { tabindex: "-1" }, this.#id), this.label), this.state, this.actions),
       h("section", { class: "panel now" }, h("h2", { class: "unseen" }, "Now"), this.facts, this.why),
-      h("div", { class: "two" },
+      h("div", { class: "two uneven" },
         panel("allocation", "Allocation now", "What each platform is offered for a click, and what it may have spent in total (its cap)."),
         panel("forecast", "Forecast, with 95 % intervals")),
       panel("change", "Why the last bid changed"),
@@ -108,7 +108,7 @@ export class CampaignPage {
       shares({ title: "Caps by platform", rows: figures, format: money }),
       table({
         caption: "Allocation by platform",
-        columns: [{ name: "Platform" }, { name: "Bid", kind: "number" }, { name: "Cap", kind: "number" }, { name: "CPC", kind: "number" }, { name: "CVR", kind: "number" }, { name: "ROI", kind: "number" }, { name: "Conf.", kind: "number" }, { name: "Held by" }],
+        columns: [{ name: "Platform" }, { name: "Bid", kind: "number" }, { name: "Cap", kind: "number" }, { name: "CPC", kind: "number" }, { name: "CVR", kind: "number" }, { name: "ROI", kind: "number" }, { name: "Conf.", kind: "number" }, { name: "Held by", kind: "held" }],
         rows: rows.map((one) => [
           h("span", { class: `key ${tone(one.platform)}` }, h("i", { "aria-hidden": "true" }), one.platform, one.platform === decision.best ? h("small", { class: "quiet" }, " best") : null),
           { text: one.bid > 0 ? price(one.bid) : h("span", { class: "quiet" }, "no bid") }, { text: money(one.cap), title: exact(one.cap) }, price(one.cpc), percent(one.cvr, 2),

@@ -67,7 +67,7 @@ export class PlatformsPage {
           this.#breaker(each), this.#quota(each), fixed(each.rate_per_s, 1), count(each.waiting), count(each.applied),
           { text: count(each.failed + each.rejected), kind: each.failed + each.rejected ? "warn-text" : "" },
           this.#reasons(each.held_back),
-          { text: each.report_age_s === null ? NONE : duration(each.report_age_s) },
+          { text: each.report_age_s === null ? NONE : [duration(each.report_age_s), this.#alarms(each.anomalies)] },
           each.last_error ? h("span", { class: "error-text", title: each.last_error }, `${time(each.last_error_at)} ${each.last_error}`) : NONE,
         ]),
       }));
@@ -84,6 +84,10 @@ export class PlatformsPage {
     return h("span", { class: "quota" },
       h("span", { class: `meter ${share < 0.1 ? "bad" : share < 0.25 ? "warn" : ""}`, role: "img", "aria-label": `${percent(share)} left` }, h("i", { class: "settled", style: { width: `${Math.min(Math.max(share, 0), 1) * 100}%` } })),
       h("small", {}, `${count(each.operations_left)} of ${count(each.operations_a_day)}`));
+  }
+
+  #alarms(found) {
+    return Object.entries(found).map(([kind, number]) => h("span", { class: "pill bad", title: "The gateway's log names the entities" }, `${kind.replaceAll("-", " ")} ${count(number)}`));
   }
 
   #reasons(held) {

@@ -16,11 +16,9 @@ from engine.clock import Clock
 from engine.domain.money import LARGEST_MICROS, MICROS, has_minor_units
 from engine.errors import (
     PlatformCredentialsError,
-    PlatformError,
     PlatformRejectedError,
-    PlatformUnavailableError,
 )
-from engine.platforms.batches import by_urgency, one_ad_account
+from engine.platforms.batches import apply_batch
 from engine.platforms.credentials import Credentials
 from engine.platforms.google import queries
 from engine.platforms.google.access import NAME, Access, access_of
@@ -137,13 +135,7 @@ class GoogleAds:
     async def apply(
         self, mutations: Sequence[Mutation], *, is_dry_run: bool = False
     ) -> list[Outcome]:
-        if not mutations:
-            return []
-        ad_account = one_ad_account(mutations, most=_BATCH)
-        outcomes: dict[int, Outcome] = {}
-        for part in by_urgency(mutations):
-            await self._apply(ad_account, mutations, part, outcomes, is_dry_run=is_dry_run)
-        return [outcomes[position] for position in range(len(mutations))]
+        return await apply_batch(mutations, self._apply, most=_BATCH, is_dry_run=is_dry_run)
 
     async def _apply(
         self,
@@ -156,24 +148,14 @@ class GoogleAds:
     ) -> None:
         """Apply a part of a batch, one service after the other; put down what came of it."""
         asked = [mutations[position] for position in part]
-        try:
-            found = await self._look_up([m.target for m in asked if needs_standing(m)])
-            operations, refused = plan(mutations, part, found)
-            outcomes |= refused
-            for service in Service:
-                batch = [each for each in operations if each.service is service]
-                if batch:
-                    request = request_of(ad_account, service, batch, is_dry_run=is_dry_run)
-                    outcomes |= await self._send(ad_account, mutations, batch, request)
-        except PlatformUnavailableError:
-            raise  # what was applied is not known: of these, and so of the batch
-        except PlatformError as error:
-            if all(outcome.result is not Result.APPLIED for outcome in outcomes.values()):
-                raise
-            # Others of the batch were applied. These were not: each is told so.
-            for position in part:
-                failed = Outcome(mutations[position].id, Result.FAILED, error.reason, error.code)
-                outcomes.setdefault(position, failed)
+        found = await self._look_up([m.target for m in asked if needs_standing(m)])
+        operations, refused = plan(mutations, part, found)
+        outcomes |= refused
+        for service in Service:
+            batch = [each for each in operations if each.service is service]
+            if batch:
+                request = request_of(ad_account, service, batch, is_dry_run=is_dry_run)
+                outcomes |= await self._send(ad_account, mutations, batch, request)
 
     async def _send(
         self,

@@ -123,11 +123,17 @@ def platform_error(error: BaseException) -> PlatformError:
 
 
 def refusals(partial_failure: status_pb2.Status) -> list[Refusal]:
-    """Return the errors of a call that was done in part, with the operations they belong to."""
+    """Return the errors of a call that was done in part, with the operations they belong to.
+
+    Raises PlatformUnavailableError where something failed and Google does not tell what.
+    """
     found: list[Refusal] = []
     for detail in partial_failure.details:
         if detail.TypeName() == _Failure.DESCRIPTOR.full_name:
             found += _of_failure(detail.value)
+    if partial_failure.code and not found:
+        said = f"what failed of a batch wanted, found status {partial_failure.code} alone"
+        raise PlatformUnavailableError(NAME, said, code="partial_failure")
     return found
 
 

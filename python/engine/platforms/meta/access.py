@@ -7,7 +7,8 @@ import re
 import httpx2
 import msgspec
 
-from engine.platforms.credentials import Credentials, Secret
+from engine.errors import PlatformError
+from engine.platforms.credentials import Credentials, Secret, masked
 from engine.platforms.http import endpoint_of
 
 __all__ = ["ACCESS_LEVELS", "NAME", "Access", "access_of"]
@@ -56,20 +57,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         proof = hmac.new(self.app_secret.reveal().encode(), token.encode(), hashlib.sha256)
         return url.copy_merge_params({"appsecret_proof": proof.hexdigest()})
 
-    def masked(self, text: str) -> str:
-        """Return what Meta said, without the token: it quotes one that is malformed."""
-        for secret in (self.token, self.app_secret):
-            if secret:
-                text = text.replace(secret.reveal(), "***")
-        return text
+    def masked(self, error: PlatformError) -> PlatformError:
+        """Return an error without the secrets."""
+        return masked(error, self.token, self.app_secret)
 
 
 def access_of(credentials: Credentials) -> Access:
     """Return what the credentials mean. Raises PlatformCredentialsError."""
     credentials.allow(_FIELDS)
-    [token] = credentials.require("access_token")
-    if not token.reveal().isascii() or not token.reveal().isprintable():
-        raise credentials.refused("access_token: letters and digits wanted, found others")
+    token = credentials.require_token("access_token")
     level = credentials.text("access_level", "development").lower()
     if level not in ACCESS_LEVELS:
         levels = ", ".join(ACCESS_LEVELS)

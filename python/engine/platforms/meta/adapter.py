@@ -11,7 +11,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import PlatformError, PlatformRejectedError, PlatformUnavailableError
 from engine.platforms.amounts import micros_of, thousandths_of, whole_of
-from engine.platforms.batches import by_urgency, latest, one_ad_account, unless_applied
+from engine.platforms.batches import apply_batch, latest
 from engine.platforms.credentials import Credentials
 from engine.platforms.hours import dates_between, hour_stretch, zone_of
 from engine.platforms.meta.access import NAME, POINTS_A_CHANGE, Access, access_of
@@ -132,16 +132,7 @@ class Meta:
     async def apply(
         self, mutations: Sequence[Mutation], *, is_dry_run: bool = False
     ) -> list[Outcome]:
-        if not mutations:
-            return []
-        ad_account = one_ad_account(mutations, most=_BATCH)
-        outcomes: dict[int, Outcome] = {}
-        for part in by_urgency(mutations):
-            try:
-                await self._apply(ad_account, mutations, part, outcomes, is_dry_run=is_dry_run)
-            except PlatformError as error:
-                outcomes |= unless_applied(error, mutations, part, outcomes)
-        return [outcomes[position] for position in range(len(mutations))]
+        return await apply_batch(mutations, self._apply, most=_BATCH, is_dry_run=is_dry_run)
 
     async def _apply(
         self,

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from engine.errors import PlatformError, PlatformUnavailableError
+from engine.errors import PlatformUnavailableError
 from engine.platforms.http import Answer, Http
 from engine.platforms.meta.access import NAME, Access
 from engine.platforms.meta.errors import platform_error
@@ -82,7 +82,7 @@ class Graph:
         form = {"batch": msgspec.json.encode(batch).decode(), "include_headers": "true"}
         answer = await self._http.post_form("", form)
         if not isinstance(answer.body, list):
-            raise self._error(answer)
+            raise self._access.masked(platform_error(answer))
         if len(answer.body) != len(changes):
             reason = f"{len(changes)} answers wanted, found {len(answer.body)}"
             raise PlatformUnavailableError(NAME, reason)
@@ -96,14 +96,8 @@ class Graph:
         path = f"{self._access.api_version}/{path}"
         answer = await self._http.get(path, params, timeout_s=timeout_s)
         if answer.status != 200 or not isinstance(answer.body, dict) or "error" in answer.body:
-            raise self._error(answer)
+            raise self._access.masked(platform_error(answer))
         return answer
-
-    def _error(self, answer: Answer) -> PlatformError:
-        error = platform_error(answer)
-        error.reason = self._access.masked(error.reason)
-        error.args = tuple(self._access.masked(str(each)) for each in error.args)
-        return error
 
 
 def _of_batch(item: object) -> Answer | None:

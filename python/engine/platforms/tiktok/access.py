@@ -3,7 +3,8 @@
 import httpx2
 import msgspec
 
-from engine.platforms.credentials import Credentials, Secret
+from engine.errors import PlatformError
+from engine.platforms.credentials import Credentials, Secret, masked
 from engine.platforms.http import endpoint_of
 
 __all__ = ["ACCESS_LEVELS", "NAME", "Access", "Level", "access_of"]
@@ -63,20 +64,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             )
         return url
 
-    def masked(self, text: str) -> str:
-        """Return what TikTok said, without secrets."""
-        for secret in (self.token, self.app_secret):
-            if secret:
-                text = text.replace(secret.reveal(), "***")
-        return text
+    def masked(self, error: PlatformError) -> PlatformError:
+        """Return an error without the secrets."""
+        return masked(error, self.token, self.app_secret)
 
 
 def access_of(credentials: Credentials) -> Access:
     """Return what the credentials mean. Raises PlatformCredentialsError."""
     credentials.allow(_FIELDS)
-    [token] = credentials.require("access_token")
-    if not token.reveal().isascii() or not token.reveal().isprintable():
-        raise credentials.refused("access_token: letters and digits wanted, found others")
+    token = credentials.require_token("access_token")
     if credentials.get("app_secret") or credentials.get("app_id"):
         credentials.require("app_id", "app_secret")
     level = credentials.text("access_level", "basic").lower()

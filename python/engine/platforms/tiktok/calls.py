@@ -70,9 +70,6 @@ class Calls:
 
     def _data(self, answer: Answer) -> dict[str, Any]:
         if not is_good(answer):
-            error = platform_error(answer, now=self._clock.now())
-            error.reason = self._access.masked(error.reason)
-            error.args = tuple(self._access.masked(str(each)) for each in error.args)
-            raise error
+            raise self._access.masked(platform_error(answer, now=self._clock.now()))
         data = answer.body.get("data")
         return data if isinstance(data, dict) else {}

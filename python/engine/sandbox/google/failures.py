@@ -58,11 +58,9 @@ def of_quota(refusal: Refusal) -> Refused:
     return Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, error)
 
 
-def of_trouble(fault: Fault) -> Refused | None:
-    """Return what Google says in a planned trouble; None where it says nothing of its own."""
+def of_trouble(fault: Fault) -> Refused:
+    """Return what Google says in a planned trouble."""
     match fault.trouble:
-        case Trouble.UNAVAILABLE:
-            return Refused(grpc.StatusCode.UNAVAILABLE, message="The service is unavailable.")
         case Trouble.LOST_ANSWER | Trouble.BROKEN_OFF:
             return Refused(grpc.StatusCode.UNAVAILABLE, message="Connection reset by peer")
         case Trouble.THROTTLED | Trouble.QUOTA:
@@ -82,7 +80,7 @@ def of_trouble(fault: Fault) -> Refused | None:
             error = error_of("database_error", "CONCURRENT_MODIFICATION", said)
             return Refused(grpc.StatusCode.ABORTED, error)
         case _:
-            return None
+            return Refused(grpc.StatusCode.UNAVAILABLE, message="The service is unavailable.")
 
 
 def _denied() -> Refused:

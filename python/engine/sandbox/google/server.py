@@ -264,19 +264,7 @@ class GoogleSandbox:
         return login
 
     async def _trouble(self, call: Call) -> Fault | None:
-        """Make trouble that is planned, or return what is to be made after the work."""
-        fault = self.faults.take(call)
-        if fault is None:
-            return None
-        if fault.trouble is Trouble.SLOW:
-            await self._clock.sleep(fault.seconds)
-        elif fault.trouble is Trouble.SILENT:
-            await self.faults.silence()
-        elif fault.trouble not in (Trouble.LOST_ANSWER, Trouble.BROKEN_OFF, Trouble.GARBLED):
-            refused = of_trouble(fault)
-            assert refused is not None
-            raise refused
-        return fault
+        return await self.faults.meet(call, clock=self._clock, refused=of_trouble)
 
     def _charge(self, operations: int) -> None:
         refusal = self._quota.take(operations)
@@ -302,8 +290,7 @@ def _tell(status: Any, errors: list[Any], request_id: str) -> None:
     status.details.append(detail)
 
 
-async def _abort(context: Any, refused: Refused | None, request_id: str) -> None:
-    assert refused is not None
+async def _abort(context: Any, refused: Refused, request_id: str) -> None:
     trailing: list[tuple[str, str | bytes]] = [("request-id", request_id)]
     if refused.errors:
         failure = failure_of(refused.errors, request_id)

@@ -1,4 +1,4 @@
-//! The market's condition, and how boldly bids may move in it.
+//! The market's condition: what a price is up to, as people are told.
 
 use crate::regression::Line;
 
@@ -128,20 +128,6 @@ impl Condition {
             Self::Falling
         } else {
             Self::Normal
-        }
-    }
-
-    /// Returns how boldly bids may move, as a factor on the largest change of a round.
-    ///
-    /// A market on the move is followed faster; one that scatters would drag bids after its noise,
-    /// and one that is hardly known says too little to act on in one go.
-    #[must_use]
-    pub fn boldness(self) -> f64 {
-        match self {
-            Self::Normal => 1.0,
-            Self::Rising | Self::Falling => 1.5,
-            Self::Volatile => 0.5,
-            Self::Thin => 0.25,
         }
     }
 }

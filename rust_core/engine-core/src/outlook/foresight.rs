@@ -56,13 +56,15 @@ pub(crate) struct View<'a> {
     pub(crate) usual_cvr: f64,
 }
 
-/// What is expected of a series' next report, as far as a decision asks.
+/// What is expected of a series' next report, as far as a decision asks: it stays until one comes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Glance {
     pub(crate) cpc_micros: Option<f64>,
     pub(crate) cvr: Option<f64>,
-    pub(crate) confidence: f64,
-    pub(crate) clicks: u64,
+    pub(crate) grounds: Grounds,
+    pub(crate) condition: Condition,
+    /// The bid that the CPC is for; `None` where it is for any.
+    pub(crate) bid_micros: Option<i64>,
 }
 
 /// What is expected of a series' next report.
@@ -227,9 +229,17 @@ impl View<'_> {
         Glance {
             cpc_micros: reading.cpc.map(|line| line.mean() * unit),
             cvr: reading.cvr.map(|line| line.mean()),
-            confidence: reading.grounds.confidence(self.tick).value,
-            clicks: reading.grounds.clicks,
+            grounds: reading.grounds,
+            condition: Condition::Thin,
+            bid_micros: None,
         }
+    }
+}
+
+impl Glance {
+    /// Returns the time of the newest sample, or `None` of an empty window.
+    pub(crate) fn newest(&self) -> Option<u32> {
+        (self.grounds.samples > 0).then_some(self.grounds.newest)
     }
 }
 
@@ -299,12 +309,13 @@ impl Foresight {
     /// Takes the model's answer to another bid; what is held of CVR knows no bids.
     pub(crate) fn answer(&mut self, model: &Model, bid_micros: i64) {
         self.cpc.prepare_model(model.cpc_micros);
-        self.traffic.prepare_model(model.clicks_an_hour);
+        self.answer_clicks(model);
         self.bid_micros = bid_micros;
     }
 
-    pub(crate) fn condition(&self) -> Condition {
-        self.condition
+    /// Takes the model's answer of clicks alone.
+    pub(crate) fn answer_clicks(&mut self, model: &Model) {
+        self.traffic.prepare_model(model.clicks_an_hour);
     }
 
     #[cfg(test)]
@@ -316,12 +327,15 @@ impl Foresight {
         self.bid_micros
     }
 
-    pub(crate) fn glance(&self, tick: u32) -> Glance {
+    pub(crate) fn glance(&self) -> Glance {
+        let cpc = self.cpc.predict();
+        let is_of_bid = cpc.is_some_and(|chosen| chosen.method == Method::Model);
         Glance {
-            cpc_micros: self.cpc.predict().map(|chosen| chosen.value),
+            cpc_micros: cpc.map(|chosen| chosen.value),
             cvr: self.cvr.predict().map(|chosen| chosen.value),
-            confidence: self.grounds.confidence(tick).value,
-            clicks: self.grounds.clicks,
+            grounds: self.grounds,
+            condition: self.condition,
+            bid_micros: is_of_bid.then_some(self.bid_micros),
         }
     }
 

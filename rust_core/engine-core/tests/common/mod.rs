@@ -31,6 +31,8 @@ pub struct Wanted {
     pub is_active: u8,
     pub platforms: u64,
     pub cpa: i64,
+    pub roas: f64,
+    pub reach: i64,
     pub hold_ms: u32,
     pub max_daily_change: f64,
     pub min_confidence: f64,
@@ -58,6 +60,8 @@ impl Wanted {
             is_active: 1,
             platforms: 2,
             cpa: 0,
+            roas: 0.0,
+            reach: 0,
             hold_ms: 0,
             max_daily_change: 0.0,
             min_confidence: 0.0,
@@ -83,8 +87,8 @@ impl Wanted {
         ] {
             row.extend(amount.to_le_bytes());
         }
-        row.extend(0.0_f64.to_le_bytes());
-        for amount in [0, self.daily_cap, self.min_bid, self.max_bid] {
+        row.extend(self.roas.to_le_bytes());
+        for amount in [self.reach, self.daily_cap, self.min_bid, self.max_bid] {
             row.extend(amount.to_le_bytes());
         }
         row.extend(self.max_change.to_le_bytes());

@@ -1,7 +1,9 @@
+"""What the demo sees of a fleet: sums of the streams, and who is alive."""
+
 from engine.domain.codec import encode_campaign
 from engine.messaging.memory import MemoryBroker
 from engine.messaging.records import Columns, Decide, Heartbeat, Take, encode
-from engine.simulation.watch import Watch
+from engine.metrics.watch import Watch
 from support.clock import ManualClock, settle
 from support.definitions import START, campaign, frame, report
 
@@ -62,7 +64,7 @@ async def test_a_view_adds_up_what_the_streams_say() -> None:
     assert view.decisions_a_second == 1.5
     assert view.delay_ms is not None
     assert 3.9 < view.delay_ms[0] < 4.1
-    assert [worker.name for worker in view.workers] == ["w"]
+    assert list(view.workers) == ["w"]
     assert view.campaigns[0].decision is not None
     assert view.campaigns[0].decision.best_platform == "google"
 
@@ -76,9 +78,9 @@ async def test_a_worker_that_is_not_heard_for_six_heartbeats_is_not_alive() -> N
         await broker.heartbeats.beat("w", encode(beat))
         await settle()
         await clock.advance(0.5)
-        assert watch.view().workers[0].is_alive
+        assert watch.view().workers["w"].is_alive
         await clock.advance(0.2)
-        assert not watch.view().workers[0].is_alive
+        assert not watch.view().workers["w"].is_alive
 
 
 async def test_what_does_not_decode_is_passed_over() -> None:

@@ -1,4 +1,4 @@
-"""What anybody may see of a running engine: heartbeats, decisions, samples and campaigns.
+"""What anybody may see of a running engine from its streams' beginning: a board, and sales.
 
 Everything here comes from messages; nothing asks a worker. `Watch.view` is a picture of one moment,
 for the demo's screen and for anything else that wants to show a fleet.
@@ -13,40 +13,20 @@ import msgspec
 from engine.clock import Clock
 from engine.core.frames import decode_frame, spend_micros
 from engine.domain.campaign import Campaign
-from engine.domain.codec import decode_campaign
 from engine.domain.decision import Binding, Decision
 from engine.domain.ids import series_key
 from engine.errors import MalformedMessageError
 from engine.messaging.ports import Broker, Message
-from engine.messaging.records import (
-    Decide,
-    Heartbeat,
-    decisions_of,
-    decode_heartbeat,
-    decode_record,
-)
+from engine.messaging.records import Decide
+from engine.metrics.board import Board, Heard
 from engine.reports.plan import planned_micros
 
-__all__ = ["CampaignView", "View", "Watch", "WorkerView"]
+__all__ = ["CampaignView", "View", "Watch"]
 
-_SUSPICION_S = 0.6  # six heartbeats missed
 _RATE_SECONDS = 5.0
 _DELAYS_KEPT = 4096
 _HISTORY_KEPT = 240
 _FRAMES_KEPT = 100_000  # a frame that comes twice comes within minutes
-
-
-class WorkerView(msgspec.Struct, frozen=True):
-    """A worker, by its newest heartbeat."""
-
-    name: str
-    beat: Heartbeat
-    heard_ago_s: float
-
-    @property
-    def is_alive(self) -> bool:
-        """Return whether it was heard within the fleet's suspicion time."""
-        return self.heard_ago_s < _SUSPICION_S
 
 
 class CampaignView(msgspec.Struct, frozen=True):
@@ -73,7 +53,7 @@ class View(msgspec.Struct, frozen=True):
     """The engine at one moment."""
 
     is_connected: bool
-    workers: tuple[WorkerView, ...]
+    workers: dict[str, Heard]  # by name
     campaigns: tuple[CampaignView, ...]  # by spend, the largest first
     rounds: int
     decisions: int
@@ -109,19 +89,22 @@ class Watch:
         self._broker = broker
         self._clock = clock
         self._started_at = clock.now()
-        self._campaigns: dict[str, Campaign] = {}
+        self._board = Board(broker=broker, clock=clock)
+        self._board.on_decide = self._on_decide
         self._owner: dict[int, str] = {}  # series key to campaign
         self._totals: dict[str, _Totals] = {}
-        self._decisions: dict[str, Decision] = {}
-        self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._seen_frames: dict[tuple[int, int, int], None] = {}  # in order of arrival
         self._delays: deque[float] = deque(maxlen=_DELAYS_KEPT)
-        self._rounds = self._decided = self._samples = 0
+        self._samples = self._unreadable_frames = 0
         self._looks: deque[tuple[float, int, int, int]] = deque()
         self._spend: deque[int] = deque(maxlen=_HISTORY_KEPT)
         self._plan: deque[int] = deque(maxlen=_HISTORY_KEPT)
         self._last_spend = self._last_plan = 0
-        self.unreadable = 0
+
+    @property
+    def unreadable(self) -> int:
+        """Return how many messages could not be read."""
+        return self._board.unreadable + self._unreadable_frames
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -130,16 +113,17 @@ class Watch:
         async with broker.campaigns.follow(self._on_campaign, after=0) as campaigns:
             await campaigns.caught_up()  # samples of campaigns not known yet would not count
             async with (
-                broker.chain.follow(self._on_record, after=0),
+                broker.chain.follow(self._board.on_record, after=0),
                 broker.frames.follow(self._on_frame, after=0),
-                broker.heartbeats.listen(self._on_beat),
+                self._board.listening(),
             ):
                 yield
 
     def look(self) -> None:
         """Note where the totals stand. Rates and histories are between looks: take one a second."""
         now = self._clock.monotonic()
-        self._looks.append((now, self._rounds, self._decided, self._samples))
+        board = self._board
+        self._looks.append((now, board.rounds, board.decided, self._samples))
         while len(self._looks) > 2 and now - self._looks[1][0] > _RATE_SECONDS:
             self._looks.popleft()
         spend = sum(one.spend_micros for one in self._totals.values())
@@ -152,19 +136,16 @@ class Watch:
         """Return the picture of this moment."""
         now, at = self._clock.monotonic(), self._clock.now()
         campaigns = sorted(
-            (self._campaign_view(name, at) for name in self._campaigns),
+            (self._campaign_view(name, at) for name in self._board.campaigns),
             key=lambda one: (-one.spend_micros, one.campaign.definition.id),
         )
         rates = self._rates(now)
         return View(
             is_connected=self._broker.is_connected,
-            workers=tuple(
-                WorkerView(name, beat, now - heard)
-                for name, (beat, heard) in sorted(self._beats.items())
-            ),
+            workers=self._board.workers(),
             campaigns=tuple(campaigns),
-            rounds=self._rounds,
-            decisions=self._decided,
+            rounds=self._board.rounds,
+            decisions=self._board.decided,
             samples=self._samples,
             rounds_a_second=rates[0],
             decisions_a_second=rates[1],
@@ -181,10 +162,10 @@ class Watch:
         )
 
     def _campaign_view(self, name: str, at: float) -> CampaignView:
-        campaign, totals = self._campaigns[name], self._totals[name]
+        campaign, totals = self._board.campaigns[name], self._totals[name]
         return CampaignView(
             campaign=campaign,
-            decision=self._decisions.get(name),
+            decision=self._board.decision(name),
             plan_micros=planned_micros(campaign.definition, at),
             spend_micros=totals.spend_micros,
             clicks=totals.clicks,
@@ -192,7 +173,7 @@ class Watch:
         )
 
     def _planned(self, at: float) -> int:
-        return sum(planned_micros(one.definition, at) for one in self._campaigns.values())
+        return sum(planned_micros(one.definition, at) for one in self._board.campaigns.values())
 
     def _rates(self, now: float) -> tuple[float, float, float]:
         if not self._looks or now <= self._looks[0][0]:
@@ -200,15 +181,15 @@ class Watch:
         since, rounds, decided, samples = self._looks[0]
         seconds = now - since
         return (
-            (self._rounds - rounds) / seconds,
-            (self._decided - decided) / seconds,
+            (self._board.rounds - rounds) / seconds,
+            (self._board.decided - decided) / seconds,
             (self._samples - samples) / seconds,
         )
 
     def _bindings(self) -> tuple[tuple[Binding, int], ...]:
         counts: dict[Binding, int] = {}
-        for decision in self._decisions.values():
-            counts[decision.binding] = counts.get(decision.binding, 0) + 1
+        for (_, code), count in self._board.actions().items():
+            counts[Binding(code)] = counts.get(Binding(code), 0) + count
         return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
     def _delay_ms(self) -> tuple[float, float] | None:
@@ -218,36 +199,22 @@ class Watch:
         return ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100]
 
     def _on_campaign(self, message: Message) -> None:
-        try:
-            campaign = decode_campaign(f"campaign at {message.sequence}", message.payload)
-        except MalformedMessageError:
-            self.unreadable += 1
-            return
-        definition = campaign.definition
-        self._campaigns[definition.id] = campaign
-        self._totals.setdefault(definition.id, _Totals())
-        for platform in definition.platforms:
-            self._owner[series_key(definition.id, platform)] = definition.id
+        self._board.on_entry(message)
+        for name in self._board.touched & self._board.campaigns.keys():  # at least what came
+            self._totals.setdefault(name, _Totals())
+            for platform in self._board.campaigns[name].definition.platforms:
+                self._owner[series_key(name, platform)] = name
+        self._board.touched.clear()
 
-    def _on_record(self, message: Message) -> None:
-        try:
-            record = decode_record(f"decision at {message.sequence}", message.payload)
-        except MalformedMessageError:
-            self.unreadable += 1
-            return
-        if isinstance(record, Decide):
-            self._rounds += 1
-            self._decided += record.decided
-            for decision in decisions_of(record):
-                self._decisions[decision.campaign] = decision
-            if record.at_ms >= self._started_at * 1000:  # not one read back at the start
-                self._delays.append(self._clock.now() * 1000 - record.at_ms)
+    def _on_decide(self, record: Decide) -> None:
+        if record.at_ms >= self._started_at * 1000:  # not one read back at the start
+            self._delays.append(self._clock.now() * 1000 - record.at_ms)
 
     def _on_frame(self, message: Message) -> None:
         try:
             frame = decode_frame(message.payload)
         except MalformedMessageError:
-            self.unreadable += 1
+            self._unreadable_frames += 1
             return
         name = (frame.partition, frame.producer, frame.sequence)
         if name in self._seen_frames:
@@ -266,11 +233,3 @@ class Watch:
                 totals.spend_micros += spend[i]
                 totals.clicks += clicks[i]
                 totals.milliconversions += conversions[i]
-
-    def _on_beat(self, worker: str, payload: bytes) -> None:
-        try:
-            beat = decode_heartbeat(worker, payload)
-        except MalformedMessageError:
-            self.unreadable += 1
-            return
-        self._beats[worker] = (beat, self._clock.monotonic())

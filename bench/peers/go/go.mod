@@ -1,0 +1,3 @@
+module campaign-engine/bench/peers
+
+go 1.22
