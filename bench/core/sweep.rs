@@ -9,6 +9,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::cast_precision_loss,
     reason = "a benchmark prints, and may stop where its set-up is wrong"
 )]
 
@@ -16,6 +17,7 @@ mod floor;
 
 use engine_core::sweep::{DECISION_BYTES, Layout, Sweep};
 use floor::{Dice, Stream, TwoLines, ns_each, time, undisturbed};
+use std::hint::black_box;
 
 const PLATFORMS: usize = 4;
 const WINDOW: usize = 64;
@@ -69,20 +71,20 @@ fn run(campaigns: usize, threads: usize) {
     let mut lines = TwoLines::new(slots, WINDOW);
     let mut stream = Stream::new(campaigns, PLATFORMS);
     let rounds = (4_000_000 / slots).clamp(4, 40);
-    let mut turn = WINDOW + 8;
     let (mut pushes, mut sweeps) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
+    for turn in (WINDOW + 8..).take(rounds) {
         fill(&mut rows, &order, turn);
         let at_ms = i64::try_from(turn * 2000).expect("few");
         for (rows, order) in rows.chunks(BATCH).zip(order.chunks(BATCH)) {
             let floor = time(|| lines.update(order, turn));
-            let core = time(|| drop(sweep.ingest(rows.as_flattened()).expect("whole rows")));
+            let core = time(|| {
+                black_box(sweep.ingest(rows.as_flattened()).expect("whole rows"));
+            });
             pushes.push([floor, core].map(|found| ns_each(found, rows.len())));
         }
         let floor = time(|| stream.sweep());
         let core = time(|| sweep.decide(at_ms, 2000, &mut out).expect("a legal call"));
         sweeps.push([floor, core].map(|found| ns_each(found, slots)));
-        turn += 1;
     }
     let [lines, ingest] = undisturbed(&pushes);
     let [stream, decide] = undisturbed(&sweeps);

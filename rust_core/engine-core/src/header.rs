@@ -360,8 +360,8 @@ impl Part {
             | other.wtt
             | other.spend_spread
             | other.conversions_spread;
-        let is_loose = |part: &Self| (part.w == 0) & (part.c | part.s > 0);
-        (most < SUM_BOUND) & (one.beyond | other.beyond == 0) & !(is_loose(one) | is_loose(other))
+        let is_loose = |part: &Self| part.w == 0 && part.c | part.s > 0;
+        most < SUM_BOUND && one.beyond | other.beyond == 0 && !is_loose(one) && !is_loose(other)
     }
 }
 
@@ -383,8 +383,21 @@ pub(crate) struct ShortSums {
 
 impl ShortSums {
     #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "called in loops compiled for several kinds of registers"
+    )]
     pub(crate) const fn of(words: [u64; 8]) -> Self {
-        let [wtt, wt, ct, st, spend_spread, conversions_spread, sixth, last] = words;
+        let [
+            wtt,
+            wt,
+            ct,
+            st,
+            spend_spread,
+            conversions_spread,
+            sixth,
+            last,
+        ] = words;
         let stretch = last >> REFERENCE_AT & ((1 << (SPEND_AT - REFERENCE_AT)) - 1);
         Self {
             weighted: sixth & 0x7f,

@@ -1,4 +1,4 @@
-//! A stretch of windows while samples are counted in: all of them, or one thread's share.
+//! Windows while samples are counted in, and what is asked for ahead of the count.
 
 use crate::error::CoreError;
 use crate::header::Header;
@@ -11,40 +11,22 @@ use engine_memory::prefetch;
 /// A miss takes about as long as sixteen updates; `bench/core/window.rs` shows the neighbours.
 const AHEAD: usize = 16;
 
-/// The windows of the slots from `first` on.
+/// All windows, for a change.
 pub(crate) struct Part<'a> {
-    pub(crate) first: usize,
     pub(crate) capacity: usize,
     pub(crate) headers: &'a mut [Header],
     pub(crate) rings: &'a mut [Sample],
 }
 
-impl<'a> Part<'a> {
-    /// Cuts off the windows of the slots before one; what is left begins with that.
-    pub(crate) fn split_before(&mut self, slot: usize) -> Part<'a> {
-        let count = slot.saturating_sub(self.first).min(self.headers.len());
-        let (headers, left) = std::mem::take(&mut self.headers).split_at_mut(count);
-        let rings = std::mem::take(&mut self.rings);
-        let (rings, rings_left) = rings.split_at_mut((count * self.capacity).min(rings.len()));
-        let first = std::mem::replace(&mut self.first, slot);
-        (self.headers, self.rings) = (left, rings_left);
-        Part {
-            first,
-            capacity: self.capacity,
-            headers,
-            rings,
-        }
-    }
-
+impl Part<'_> {
     #[inline]
     pub(crate) fn window<F: Follower>(
         &mut self,
         slot: usize,
         follower: F,
     ) -> Option<Window<'_, F>> {
-        let at = slot.wrapping_sub(self.first);
-        let header = self.headers.get_mut(at)?;
-        let ring = self.rings.get_mut(at * self.capacity..)?;
+        let header = self.headers.get_mut(slot)?;
+        let ring = self.rings.get_mut(slot * self.capacity..)?;
         Some(Window {
             header,
             ring: ring.get_mut(..self.capacity)?,
@@ -60,7 +42,7 @@ impl<'a> Part<'a> {
         follower: impl Follower,
     ) -> Result<Pushed, CoreError> {
         sample.check()?;
-        let slots = self.first + self.headers.len();
+        let slots = self.headers.len();
         let window = self.window(slot, follower);
         let mut window = window.ok_or(CoreError::UnknownSlot { slots, found: slot })?;
         Ok(window.push(sample))
@@ -94,14 +76,13 @@ impl<'a> Part<'a> {
 
     #[inline]
     fn fetch_header(&self, slot: usize) {
-        prefetch(self.headers, slot.wrapping_sub(self.first));
+        prefetch(self.headers, slot);
     }
 
     #[inline]
     fn fetch_samples(&self, slot: usize) {
-        let at = slot.wrapping_sub(self.first);
-        if let Some(header) = self.headers.get(at) {
-            let ring = self.rings.get(at * self.capacity..).unwrap_or_default();
+        if let Some(header) = self.headers.get(slot) {
+            let ring = self.rings.get(slot * self.capacity..).unwrap_or_default();
             fetch_samples(header, ring);
         }
     }

@@ -43,18 +43,25 @@ impl Rest {
 impl Rest {
     /// Returns the six bytes of the rest: three little-endian `u16`.
     pub(crate) fn to_bytes(self) -> [u8; 6] {
-        let ([low, high], spend) = (self.impressions, self.spend_micros);
-        let all = u64::from(low) | u64::from(high) << 16 | u64::from(spend) << 32;
-        let [a, b, c, d, e, f, ..] = all.to_le_bytes();
-        [a, b, c, d, e, f]
+        let [low, high] = self.impressions;
+        let mut bytes = [0; 6];
+        let (places, _) = bytes.as_chunks_mut();
+        for (place, word) in places.iter_mut().zip([low, high, self.spend_micros]) {
+            *place = word.to_le_bytes();
+        }
+        bytes
     }
 
     /// Returns the rest that six bytes hold.
-    pub(crate) const fn from_bytes(bytes: [u8; 6]) -> Self {
-        let [a, b, c, d, e, f] = bytes;
+    pub(crate) fn from_bytes(bytes: [u8; 6]) -> Self {
+        let mut words = [0; 3];
+        for (word, &pair) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u16::from_le_bytes(pair);
+        }
+        let [low, high, spend_micros] = words;
         Self {
-            impressions: [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])],
-            spend_micros: u16::from_le_bytes([e, f]),
+            impressions: [low, high],
+            spend_micros,
         }
     }
 }

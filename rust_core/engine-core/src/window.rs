@@ -199,7 +199,6 @@ impl Windows {
     /// Returns all windows, for a change.
     pub(crate) fn all(&mut self) -> Part<'_> {
         Part {
-            first: 0,
             capacity: self.capacity,
             headers: &mut self.headers,
             rings: &mut self.rings,

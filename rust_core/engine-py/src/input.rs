@@ -43,8 +43,8 @@ pub(crate) struct Rows(PyUntypedBuffer);
 /// The memory of a buffer that is written to.
 pub(crate) struct Output(PyUntypedBuffer);
 
-fn contiguous(object: &Borrowed<'_, '_, PyAny>) -> PyResult<PyUntypedBuffer> {
-    let buffer = PyUntypedBuffer::get(object)?;
+fn contiguous(object: Borrowed<'_, '_, PyAny>) -> PyResult<PyUntypedBuffer> {
+    let buffer = PyUntypedBuffer::get(&object)?;
     if buffer.is_c_contiguous() {
         return Ok(buffer);
     }
@@ -57,7 +57,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Rows {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        contiguous(&object).map(Self)
+        contiguous(object).map(Self)
     }
 }
 
@@ -65,7 +65,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Output {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let buffer = contiguous(&object)?;
+        let buffer = contiguous(object)?;
         if buffer.readonly() {
             return Err(PyBufferError::new_err(
                 "the buffer to write to must be writable, was read-only",

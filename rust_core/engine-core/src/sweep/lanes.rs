@@ -5,6 +5,11 @@
 //! each campaign is kept. All but the first are plain loops that the compiler makes vectors of. No lane looks at another, so the results depend neither on how many
 //! there are nor on who computes them.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "a loop over lanes reads as many arrays as it likes, and becomes vectors"
+)]
+
 use crate::header::{Header, ShortSums, Sums, since};
 use crate::wide::nearest;
 use crate::window::Windows;
@@ -366,5 +371,102 @@ impl Column {
         self.total[lane] = total;
         self.time[lane] = time;
         self.spread[lane] = spread;
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss
+)]
+mod tests {
+    use super::*;
+    use crate::forecast::forecast;
+    use crate::window::Sample;
+    use proptest::prelude::*;
+
+    /// Samples of every size; spend without clicks is a window's own affair (see below).
+    fn samples() -> impl Strategy<Value = Vec<Sample>> {
+        let one = (
+            1..60_000_u32,
+            0..24_u32,
+            0..3000_u32,
+            0..900_000_u32,
+            0..1000_u32,
+        )
+            .prop_map(|(gap, bits, clicks, milliconversions, cpc)| {
+                let clicks = clicks << (bits / 2) >> 8;
+                Sample {
+                    tick: gap,
+                    clicks,
+                    milliconversions: if clicks > 0 { milliconversions } else { 0 },
+                    spend_units: clicks.saturating_mul(cpc).min(1 << 30),
+                }
+            });
+        prop::collection::vec(one, 0..150)
+    }
+
+    #[test]
+    fn a_double_is_the_nearest_to_an_integer() {
+        let mut integer = 1_u64;
+        for _ in 0..10_000 {
+            integer = integer
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            for shift in [0, 1, 10, 11, 31, 32, 33, 63] {
+                let signed = i64::from_le_bytes(integer.to_le_bytes()) >> shift;
+                let found = as_float(u64::from_le_bytes(signed.to_le_bytes()));
+                assert_eq!(found.to_bits(), (signed as f64).to_bits(), "{signed}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_those_of_the_forecasts(samples in samples(), start: u32, late in 0..100_000_u32) {
+            let mut windows = Windows::with_slots(64, 1).unwrap();
+            let mut tick = start;
+            for sample in samples {
+                tick = tick.wrapping_add(sample.tick);
+                windows.push(0, Sample { tick, ..sample }).unwrap();
+            }
+            let due = Due { at_ms: 0, tick: tick.wrapping_add(late), horizon: 2000 };
+            let mut block = Block::new(1);
+            block.choose(&windows, 0, 1, &[0.0; LANES], &due);
+            let wanted = forecast(&windows, 0, due.tick, due.horizon, 1);
+            let Some((cpc, cvr)) = wanted.clamped_cpc_micros().zip(wanted.clamped_cvr()) else {
+                prop_assert!(block.platform[0] < 0.0);
+                return Ok(());
+            };
+            prop_assert!(block.platform[0] >= 0.0);
+            // A window reaches back for 64 gaps of at most a minute, and is asked about soon after.
+            let reach = 64.0 * 60_000.0 + 102_000.0;
+            for (found, wanted) in [(block.cpc[0], cpc), (block.cvr[0], cvr)] {
+                let level = wanted.value.abs() + wanted.slope_per_tick.abs() * reach;
+                prop_assert!((found - wanted.value).abs() <= 1e-12 * level, "{found} {wanted:?}");
+            }
+            let parts = wanted.confidence;
+            prop_assert!(block.confidence[0] <= parts.sample_size * parts.spread * (1.0 + 1e-6) + 1e-9);
+        }
+
+        #[test]
+        fn confidence_is_the_forecasts_where_samples_come_evenly(
+            count in 4..90_u32, gap in 1000..60_000_u32, missed in 0..40_u32,
+            rates in prop::collection::vec((0..500_u32, 0..500_000_u32), 90),
+        ) {
+            let mut windows = Windows::with_slots(64, 1).unwrap();
+            for (i, (milliconversions, spend_units)) in (0..count).zip(rates) {
+                let sample = Sample { tick: i * gap, clicks: 40, milliconversions, spend_units };
+                windows.push(0, sample).unwrap();
+            }
+            let tick = (count - 1 + missed) * gap;
+            let due = Due { at_ms: 0, tick, horizon: 2000 };
+            let mut block = Block::new(1);
+            block.choose(&windows, 0, 1, &[0.0; LANES], &due);
+            let wanted = forecast(&windows, 0, tick, 2000, 1).confidence.value;
+            let found = block.confidence[0];
+            prop_assert!((found - wanted).abs() <= 1e-9, "{found} {wanted}");
+        }
     }
 }

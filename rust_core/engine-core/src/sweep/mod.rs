@@ -5,6 +5,11 @@
 //! every campaign the platform with the best forecast return, a bid and a pacing factor. What it
 //! computes is written down at [`Sweep::decide`]; nothing else goes into a decision.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined into `Work::run` is not compiled for wider registers"
+)]
+
 mod lanes;
 mod plan;
 
@@ -364,7 +369,13 @@ impl Work for Stretch<'_> {
         let mut first = self.first;
         for rows in self.rows.chunks_mut(lanes::LANES) {
             let values = plans.values(first);
-            block.choose(windows, first * layout.platforms, rows.len(), &values, self.due);
+            block.choose(
+                windows,
+                first * layout.platforms,
+                rows.len(),
+                &values,
+                self.due,
+            );
             plans.decide(&block, first, self.due, rows);
             first += rows.len();
         }

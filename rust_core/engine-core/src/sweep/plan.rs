@@ -120,6 +120,7 @@ impl Plans {
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
         reason = "spend is below 2^53; a bid is cut to whole micros, the rest is for reading"
     )]
     pub(super) fn decide(
@@ -152,7 +153,8 @@ impl Plans {
                 let worth = block.cvr[lane] * value[lane] * pace;
                 let is_capped = worth > max_bid[lane];
                 let found = if is_capped { max_bid[lane] } else { worth };
-                // The first of these that holds says why; the last in this order is written last.
+                let (is_worth_it, is_running) = (block.score[lane] > 0.0, flight_left > 0.0);
+                // Of those that hold, the last says why.
                 let mut bound = Binding::None as u8;
                 let mut hold = false;
                 let mut note = |is_so: bool, why: Binding, holds: bool| {
@@ -161,12 +163,12 @@ impl Plans {
                 };
                 note(pace < 1.0, Binding::Pacing, false);
                 note(is_capped, Binding::MaxBid, false);
-                note(!(block.score[lane] > 0.0), Binding::PoorRoi, true);
+                note(!is_worth_it, Binding::PoorRoi, true);
                 note(block.platform[lane] < 0.0, Binding::ThinData, true);
                 note(left <= 0.0, Binding::Budget, true);
                 note(flight_left > 1.0, Binding::NotStarted, true);
-                note(!(flight_left > 0.0), Binding::FlightOver, true);
-                let is_open = flight_left > 0.0 && left > 0.0;
+                note(!is_running, Binding::FlightOver, true);
+                let is_open = is_running && left > 0.0;
                 pacing[lane] = if is_open { pace } else { 0.0 };
                 bid[lane] = if hold { 0.0 } else { found * self.unit_micros };
                 binding[lane] = f64::from(bound);
