@@ -347,7 +347,8 @@ class Reader:
         info, end = await asyncio.gather(self._create(name), self._end_of_stream())
         if end < self.position:
             self._go_back_to(end)
-            await self._delete(name)
+            # The server works on requests side by side: only its answer says that the name is free.
+            await self._link.request(self._deletion(name))
             info = await self._create(name)
         return info
 
@@ -376,8 +377,11 @@ class Reader:
         if self._link.is_connected:
             try:
                 await self._link.send(
-                    f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}",
+                    self._deletion(name),
                     reply=self._link.new_inbox(),  # without one the request is ignored
                 )
             except BrokerError:
                 return
+
+    def _deletion(self, name: str) -> str:
+        return f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}"
