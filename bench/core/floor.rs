@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 
 /// Numbers in no order, the same in each run.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// Returns dice that roll the same each time.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Returns a number below `sides`.
-    pub fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -31,7 +31,7 @@ impl Dice {
     }
 
     /// Returns the numbers below `count` in no order, each once.
-    pub fn shuffled(&mut self, count: usize) -> Vec<usize> {
+    pub(crate) fn shuffled(&mut self, count: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..count).collect();
         for last in (1..count).rev() {
             all.swap(last, self.roll(last + 1));
@@ -41,7 +41,7 @@ impl Dice {
 }
 
 /// Returns how long a piece of work took.
-pub fn time(work: impl FnOnce()) -> Duration {
+pub(crate) fn time(work: impl FnOnce()) -> Duration {
     let began = Instant::now();
     work();
     began.elapsed()
@@ -50,7 +50,7 @@ pub fn time(work: impl FnOnce()) -> Duration {
 /// Returns the lower quartile of each of two columns of times: what others on the machine disturbed lies
 /// above it, and a lucky moment below.
 #[must_use]
-pub fn undisturbed(times: &[[f64; 2]]) -> [f64; 2] {
+pub(crate) fn undisturbed(times: &[[f64; 2]]) -> [f64; 2] {
     [0, 1].map(|column| {
         let mut all: Vec<f64> = times.iter().map(|pair| pair[column]).collect();
         all.sort_unstable_by(f64::total_cmp);
@@ -61,14 +61,14 @@ pub fn undisturbed(times: &[[f64; 2]]) -> [f64; 2] {
 /// Nanoseconds for each of `count` things.
 #[must_use]
 #[allow(clippy::cast_precision_loss)]
-pub fn ns_each(time: Duration, count: usize) -> f64 {
+pub(crate) fn ns_each(time: Duration, count: usize) -> f64 {
     time.as_secs_f64() * 1e9 / count as f64
 }
 
 /// Two arrays, of 64 bytes and of 16 · `window` bytes a slot: for each update one random line of each
 /// is read, changed and written, both asked for ahead.
 #[derive(Debug)]
-pub struct TwoLines {
+pub(crate) struct TwoLines {
     headers: Vec<[u64; 8]>,
     rings: Vec<[u64; 2]>,
     window: usize,
@@ -77,7 +77,7 @@ pub struct TwoLines {
 impl TwoLines {
     /// Returns arrays for so many slots.
     #[must_use]
-    pub fn new(slots: usize, window: usize) -> Self {
+    pub(crate) fn new(slots: usize, window: usize) -> Self {
         let (mut headers, mut rings) = (Vec::new(), Vec::new());
         engine_memory::reserve_huge(&mut headers, slots);
         engine_memory::reserve_huge(&mut rings, slots * window);
@@ -91,7 +91,7 @@ impl TwoLines {
     }
 
     /// Reads, changes and writes two lines for each slot, which place of its ring being `turn`'s.
-    pub fn update(&mut self, slots: &[usize], turn: usize) {
+    pub(crate) fn update(&mut self, slots: &[usize], turn: usize) {
         const AHEAD: usize = 32;
         let place = |slot: usize| slot * self.window + (turn + slot) % self.window;
         for (index, &slot) in slots.iter().enumerate() {
@@ -112,7 +112,7 @@ impl TwoLines {
 /// Streams: for each campaign the lines of its platforms' headers and one of parameters are read, and
 /// 32 bytes are written.
 #[derive(Debug)]
-pub struct Stream {
+pub(crate) struct Stream {
     headers: Vec<[u64; 8]>,
     parameters: Vec<[u64; 8]>,
     out: Vec<[u64; 4]>,
@@ -122,7 +122,7 @@ pub struct Stream {
 impl Stream {
     /// Returns arrays for so many campaigns.
     #[must_use]
-    pub fn new(campaigns: usize, platforms: usize) -> Self {
+    pub(crate) fn new(campaigns: usize, platforms: usize) -> Self {
         let (mut headers, mut parameters) = (Vec::new(), Vec::new());
         engine_memory::reserve_huge(&mut headers, campaigns * platforms);
         engine_memory::reserve_huge(&mut parameters, campaigns);
@@ -137,7 +137,7 @@ impl Stream {
     }
 
     /// Reads all and writes all, once.
-    pub fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         let headers = self.headers.chunks_exact(self.platforms);
         for ((headers, parameters), out) in headers.zip(&self.parameters).zip(&mut self.out) {
             let mut sums = *parameters;

@@ -38,8 +38,8 @@ class Sweep:
 
     Campaigns are numbered from 0, and campaign c on platform p is slot c * platforms + p: callers
     keep their names, and look a slot up once. Calls may come from several threads: they take turns,
-    and work without the GIL. What is refused raises CoreError, and changes nothing. Buffers are read
-    and written where they are, so no other thread should write into one until the call returns.
+    and work without the GIL. What is refused raises CoreError, and changes nothing. Buffers are
+    read and written where they are: no other thread should write into one until the call returns.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Sweep:
         return self._core.nbytes
 
     def set_plans(self, plans: Buffer, *, first: int = 0) -> None:
-        """Set the plans of the campaigns from `first` on: any C-contiguous buffer of SWEEP_PLAN_ROWs.
+        """Set the plans of campaigns from `first` on: any C-contiguous buffer of SWEEP_PLAN_ROWs.
 
         A campaign without a plan holds. One set anew keeps its windows, and its spend where
         `spent_micros` is -1.
@@ -92,9 +92,9 @@ class Sweep:
     def ingest(self, rows: Buffer) -> Counted:
         """Count samples in, in their order: any C-contiguous buffer of SWEEP_SAMPLE_ROWs.
 
-        The second eight bytes of a row are not read, so rows of frames will do once their series keys
-        are replaced by slots. A row that cannot be counted is counted as such: of an unknown slot,
-        out of range, or older than its window (that one's spend still counts).
+        The second eight bytes of a row are not read, so rows of frames will do once their series
+        keys are replaced by slots. A row that cannot be counted is counted as such: of an unknown
+        slot, out of range, or older than its window (that one's spend still counts).
         """
         return self._core.ingest(rows)
 
@@ -103,8 +103,8 @@ class Sweep:
     ) -> NDArray[np.void]:
         """Decide all campaigns, as of `at_ms` for `horizon_ms` later; return SWEEP_DECISION_ROWs.
 
-        `out`: memory to write them to, C-contiguous, 32 bytes a campaign (a service keeps one array);
-        what is returned is then a view of it. For each campaign:
+        `out`: memory to write them to, C-contiguous, 32 bytes a campaign (a service keeps one
+        array); what is returned is then a view of it. For each campaign:
 
         - CPC and CVR of each platform: the values, at the later time, of the click-weighted lines
           through its window, CPC at least 0 and CVR 0 to 1;
@@ -130,7 +130,7 @@ class Sweep:
         return self._core.forecast(campaign, platform, at_ms, horizon_ms)
 
     def spent_micros(self, campaign: int) -> int | None:
-        """Return what a campaign's reports have shown to be spent; None: there is no such campaign."""
+        """Return what a campaign's reports have shown to be spent; None: there is none such."""
         return self._core.spent_micros(campaign)
 
     def verify(self) -> None:

@@ -142,7 +142,7 @@ fn pacing_holds_bids_back_ahead_of_plan_alone() {
 
 #[test]
 fn a_campaign_that_may_not_bid_says_why() {
-    let mut held = |plan: &[u8], at_ms| {
+    let held = |plan: &[u8], at_ms| {
         let found = decided(&mut one(plan), at_ms);
         assert_eq!(bid(&found), 0);
         found[30]
