@@ -1,7 +1,7 @@
 """The closed-form sweep: samples in, a platform, a bid and a pacing factor for every campaign out.
 
-For people who want the core's windows and forecasts in a service of their own, without a broker, a
-ledger or landscapes: a bidder that keeps the newest samples of up to millions of campaigns, and asks
+For people who want the core's windows and forecasts in a service of their own, with no broker, no
+ledger or landscapes: a bidder that keeps the newest samples of up to millions of campaigns and asks
 for all decisions at once. What `Book` does beyond it (budgets kept to the micro, shadow prices,
 delays, guardrails, an audit) it does not do.
 
