@@ -323,7 +323,7 @@ impl Moments {
 fn as_float(integer: u64) -> f64 {
     const LOW: u64 = 0x4330_0000_0000_0000; // 2^52
     const HIGH: u64 = 0x4530_0000_8000_0000; // 2^84 + 2^63
-    const BOTH: f64 = 19_342_813_118_337_666_422_669_312.0; // 2^84 + 2^63 + 2^52
+    const BOTH: f64 = f64::from_bits(0x4530_0000_8010_0000); // 2^84 + 2^63 + 2^52
     let low = f64::from_bits(integer & 0xffff_ffff | LOW);
     let high = f64::from_bits(integer >> 32 ^ HIGH);
     (high - BOTH) + low
