@@ -22,19 +22,19 @@ class Peer:
         names = ("value_micros", "max_bid_micros", "budget_micros", "starts_at_ms", "ends_at_ms")
         for name, column in zip(names, terms.columns(), strict=True):
             plans[name] = column
-        self.sweep.set_plans(plans.data)
+        self.sweep.set_plans(plans)
         self.answers = np.zeros(work.campaigns, SWEEP_DECISION_ROW)
         self._filling: list[NDArray[np.void]] = []
 
     def ingest(self, rows: NDArray[np.void]) -> None:
         """Take in samples, at most one a slot, each newer than what its slot has."""
-        self.sweep.ingest(rows.data)
+        self.sweep.ingest(rows)
         if len(rows) <= self.work.pool < self.work.slots:
             self._filling.append(rows)
 
     def decide(self, tick: int) -> NDArray[np.void]:
         """Return what has the fields of an ANSWER for every campaign, for one step after `tick`."""
-        self.sweep.decide(tick, horizon_ms=self.work.step_ms, out=self.answers.data)
+        self.sweep.decide(tick, horizon_ms=self.work.step_ms, out=self.answers)
         return self.answers
 
     def repeat(self, times: int) -> None:
@@ -42,5 +42,5 @@ class Peer:
         for rows in self._filling:
             for _ in range(1, times):
                 rows["slot"] += np.uint64(self.work.pool)
-                self.sweep.ingest(rows.data)
+                self.sweep.ingest(rows)
         self._filling.clear()

@@ -22,13 +22,17 @@ Counted(accepted=64, replaced=0, late=0, unknown=0, refused=0)
 [(1, 648240, 250000.0), (1, 648240, 250000.0)]
 """
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Buffer
 
 from engine import _core
 from engine._core import Counted, WindowForecast
 from engine.core.rows import SWEEP_DECISION_ROW, SWEEP_PLAN_ROW, SWEEP_SAMPLE_ROW
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 __all__ = ["SWEEP_DECISION_ROW", "SWEEP_PLAN_ROW", "SWEEP_SAMPLE_ROW", "Counted", "Sweep"]
 
@@ -81,7 +85,7 @@ class Sweep:
         """Return how many bytes of memory the state takes."""
         return self._core.nbytes
 
-    def set_plans(self, plans: Buffer, *, first: int = 0) -> None:
+    def set_plans(self, plans: "Buffer | NDArray[Any]", *, first: int = 0) -> None:
         """Set the plans of campaigns from `first` on: any C-contiguous buffer of SWEEP_PLAN_ROWs.
 
         A campaign without a plan holds. One set anew keeps its windows, and its spend where
@@ -89,7 +93,7 @@ class Sweep:
         """
         self._core.set_plans(plans, first)
 
-    def ingest(self, rows: Buffer) -> Counted:
+    def ingest(self, rows: "Buffer | NDArray[Any]") -> Counted:
         """Count samples in, in their order: any C-contiguous buffer of SWEEP_SAMPLE_ROWs.
 
         The second eight bytes of a row are not read, so rows of frames will do once their series
@@ -99,7 +103,7 @@ class Sweep:
         return self._core.ingest(rows)
 
     def decide(
-        self, at_ms: int, *, horizon_ms: int = 2000, out: Buffer | None = None
+        self, at_ms: int, *, horizon_ms: int = 2000, out: "Buffer | NDArray[Any] | None" = None
     ) -> NDArray[np.void]:
         """Decide all campaigns, as of `at_ms` for `horizon_ms` later; return SWEEP_DECISION_ROWs.
 
@@ -115,10 +119,10 @@ class Sweep:
 
         `binding` (as domain.decision.Binding) says what lowered the bid, or why there is none.
         """
-        if out is None:
-            out = np.empty(len(self), SWEEP_DECISION_ROW)
-        self._core.decide(at_ms, horizon_ms, out)
-        return np.frombuffer(out, SWEEP_DECISION_ROW)
+        place = np.empty(len(self), SWEEP_DECISION_ROW) if out is None else out
+        self._core.decide(at_ms, horizon_ms, place)
+        rows: NDArray[np.void] = np.frombuffer(place, SWEEP_DECISION_ROW)  # type: ignore[arg-type]
+        return rows
 
     def forecast(
         self, campaign: int, platform: int, *, at_ms: int, horizon_ms: int = 2000
