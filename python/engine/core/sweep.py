@@ -28,13 +28,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import _core
-from engine._core import Counted, WindowForecast
+from engine._core import CoreError, Counted, WindowForecast
 from engine.core.rows import SWEEP_DECISION_ROW, SWEEP_PLAN_ROW, SWEEP_SAMPLE_ROW
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["SWEEP_DECISION_ROW", "SWEEP_PLAN_ROW", "SWEEP_SAMPLE_ROW", "Counted", "Sweep"]
+__all__ = [
+    "SWEEP_DECISION_ROW",
+    "SWEEP_PLAN_ROW",
+    "SWEEP_SAMPLE_ROW",
+    "CoreError",
+    "Counted",
+    "Sweep",
+]
 
 
 class Sweep:
