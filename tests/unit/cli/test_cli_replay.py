@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,7 +67,9 @@ def test_a_what_if_says_what_would_have_been_otherwise(recorded: "Engine") -> No
     assert result.code == 0
     assert "decisions otherwise" in result.out
     assert "over the same samples" in result.out
-    assert "→ 0.0500" in result.out
+    bids = re.search(r"mean bid ([0-9.]+) → ([0-9.]+)", result.out)
+    assert bids is not None
+    assert 0 < float(bids[2]) <= 0.05 < float(bids[1])
     found: dict[str, Any] = json.loads(recorded("replay", "--set", "max_bid=0.05", "--json").out)
     assert found["is_equal"]
     assert found["changes"] == ["max_bid=0.05"]
