@@ -64,12 +64,16 @@ SECONDS  ?= 60
 SEED     ?= 1
 CASES    ?= 1000000000
 # LLVM's own counters, which stable Rust can be asked for: the fuzzer goes after code not met before.
+# The target is named, so that build scripts, which have no use for counters, are built without.
 COUNTERS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 \
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
 
 fuzz: setup ## damage everything that reads what others wrote: make fuzz SECONDS=600
-	@RUSTFLAGS="$(COUNTERS)" CARGO_TARGET_DIR=target/counted cargo build --quiet --locked --profile fuzz --package engine-fuzz
-	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) --cases $(CASES) --core target/counted/fuzz/engine-fuzz $(ARGS)
+	@RUSTFLAGS="$(COUNTERS)" CARGO_TARGET_DIR=target/counted cargo build --quiet --locked \
+	  --target $(HOST) --profile fuzz --package engine-fuzz
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(SECONDS) --seed $(SEED) --cases $(CASES) \
+	  --core target/counted/$(HOST)/fuzz/engine-fuzz $(ARGS)
 
 explore: setup ## the properties on examples not tried before
 	PROPTEST_CASES=2048 cargo test --release --locked
