@@ -12,6 +12,7 @@ import msgspec
 
 from engine.campaigns.files.reader import Found
 from engine.campaigns.files.rows import Problem
+from engine.campaigns.links import unshared
 from engine.campaigns.publisher import Outcome, RefusedError, planned, problem_of
 from engine.campaigns.repository import ATTEMPTS, Repository, Stored
 from engine.clock import Clock
@@ -65,8 +66,8 @@ def plan_of(
 ) -> Plan:
     """Return what publishing definitions over what is stored would do."""
     made: dict[Outcome, list[Planned]] = {outcome: [] for outcome in Outcome}
-    problems = []
-    for one in found:
+    good, problems = unshared(found, stored)
+    for one in good:
         try:
             made_of = _planned(one, stored.get(one.definition.id), now=now, as_draft=as_draft)
             made[made_of.outcome].append(made_of)

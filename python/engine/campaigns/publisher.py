@@ -12,6 +12,7 @@ import msgspec
 
 from engine.campaigns.files.reader import Found
 from engine.campaigns.files.rows import Problem, shown
+from engine.campaigns.links import has_links, unshared
 from engine.campaigns.repository import ATTEMPTS, Repository, Stored, state_by_flight
 from engine.clock import Clock
 from engine.domain.campaign import Definition
@@ -78,10 +79,14 @@ class Publisher:
         Raises a MessagingError where the broker is away; its note says how far this came.
         """
         published = Published()
-        todo = iter(found)
         known: dict[str, Stored] | None = None
-        if len(found) >= MANY:
+        if any(has_links(one.definition) for one in found):
+            known = await self._repository.known()
+            found, published.problems = unshared(found, known)
+        elif len(found) >= MANY:
             known = await self._repository.known(one.definition.id for one in found)
+
+        todo = iter(found)
 
         async def work(todo: Iterator[Found]) -> None:
             for one in todo:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from engine.campaigns.files.reader import Found
 from engine.campaigns.publisher import Outcome, Published, Publisher, RefusedError, planned
 from engine.campaigns.repository import Repository, Stored, state_by_flight
-from engine.domain.campaign import Campaign, Definition, Flight
+from engine.domain.campaign import Campaign, Definition, Flight, PlatformBounds
 from engine.domain.lifecycle import State
 from engine.errors import BrokerError, ConflictError, DefinitionError, TransitionError
 from engine.messaging.memory import MemoryBroker, MemoryServer
@@ -105,6 +106,35 @@ async def test_raising_the_budget_of_an_exhausted_campaign_lets_it_run_again() -
     assert (await desk.stored()).state is State.EXHAUSTED  # lowered, not raised
     await desk.publish(definition(budget_micros=150_000_000))
     assert (await desk.stored()).state is State.ACTIVE
+
+
+def linked(name: str, entity: str = "adsets/7", **fields: Any) -> Definition:  # noqa: ANN401
+    to = PlatformBounds(ad_account="act_1", entity=entity)
+    return definition(name, platforms={"meta": to}, **fields)
+
+
+async def test_an_entity_that_two_campaigns_of_the_files_link_is_refused_to_both() -> None:
+    desk = Desk()
+    published = await desk.publish(linked("a"), linked("b"), linked("c", "adsets/8"))
+    assert counts(published) == (1, 0, 0, 2)
+    assert str(published.problems[0]) == (
+        "a.yaml:1: a: platforms.meta.entity: wanted an entity that no other campaign steers, "
+        "found adsets/7 of act_1, linked to 'b' too (at a.yaml:2)"
+    )
+    assert (await desk.stored("c")).definition.platforms["meta"].entity == "adsets/8"
+
+
+async def test_an_entity_of_a_published_campaign_is_refused_until_that_lets_go_of_it() -> None:
+    desk = Desk()
+    await desk.publish(linked("a"))
+    published = await desk.publish(linked("b"))
+    assert counts(published) == (0, 0, 0, 1)
+    assert "linked to 'a' too (published already)" in str(published.problems[0])
+    assert counts(await desk.publish(linked("a"))) == (0, 0, 1, 0), "its own it may keep"
+    assert counts(await desk.publish(linked("b"), linked("a", "adsets/9"))) == (1, 1, 0, 0)
+    await desk.move(State.STOPPED, "b")
+    assert counts(await desk.publish(linked("c"))) == (1, 0, 0, 0), "one that has ended has none"
+    assert counts(await desk.publish(linked("b"), linked("c"))) == (0, 0, 2, 0)
 
 
 async def test_a_campaign_at_its_end_stays_as_it_is() -> None:
