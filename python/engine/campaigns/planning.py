@@ -12,7 +12,8 @@ import msgspec
 
 from engine.campaigns.files.reader import Found
 from engine.campaigns.files.rows import Problem
-from engine.campaigns.publisher import Outcome, RefusedError, planned, problem_of
+from engine.campaigns.links import unshared
+from engine.campaigns.publisher import Outcome, RefusedError, meant, planned, problem_of
 from engine.campaigns.repository import ATTEMPTS, Repository, Stored
 from engine.clock import Clock
 from engine.domain.campaign import Definition
@@ -65,8 +66,8 @@ def plan_of(
 ) -> Plan:
     """Return what publishing definitions over what is stored would do."""
     made: dict[Outcome, list[Planned]] = {outcome: [] for outcome in Outcome}
-    problems = []
-    for one in found:
+    good, problems = unshared(found, stored)
+    for one in good:
         try:
             made_of = _planned(one, stored.get(one.definition.id), now=now, as_draft=as_draft)
             made[made_of.outcome].append(made_of)
@@ -137,15 +138,16 @@ def differences(before: Definition | None, after: Definition) -> tuple[FieldChan
 
 
 def _planned(one: Found, stored: Stored | None, *, now: float, as_draft: bool) -> Planned:
-    outcome, state = planned(one.definition, stored, now=now, as_draft=as_draft)
+    definition = meant(one, stored)
+    outcome, state = planned(definition, stored, now=now, as_draft=as_draft)
     before = None if stored is None else stored.campaign.definition
     return Planned(
-        found=one,
+        found=msgspec.structs.replace(one, definition=definition),
         outcome=outcome,
         state=state,
         before=before,
         revision=0 if stored is None else stored.revision,
-        changes=differences(before, one.definition),
+        changes=differences(before, definition),
     )
 
 

@@ -12,13 +12,15 @@ import msgspec
 
 from engine.campaigns.files.reader import Found
 from engine.campaigns.files.rows import Problem, shown
+from engine.campaigns.files.times import zone_of
+from engine.campaigns.links import has_links, unshared
 from engine.campaigns.repository import ATTEMPTS, Repository, Stored, state_by_flight
 from engine.clock import Clock
 from engine.domain.campaign import Definition
 from engine.domain.lifecycle import State
 from engine.errors import ConflictError, DefinitionError, EngineError, MalformedMessageError
 
-__all__ = ["Outcome", "Published", "Publisher", "RefusedError", "planned", "problem_of"]
+__all__ = ["Outcome", "Published", "Publisher", "RefusedError", "meant", "planned", "problem_of"]
 
 IN_FLIGHT = 512  # writes that wait for one another go together (messaging.group)
 MANY = 64  # from so many on, the table is read once instead of entry by entry
@@ -78,15 +80,19 @@ class Publisher:
         Raises a MessagingError where the broker is away; its note says how far this came.
         """
         published = Published()
-        todo = iter(found)
         known: dict[str, Stored] | None = None
-        if len(found) >= MANY:
+        if any(has_links(one.definition) for one in found):
+            known = await self._repository.known()
+            found, published.problems = unshared(found, known)
+        elif len(found) >= MANY:
             known = await self._repository.known(one.definition.id for one in found)
+
+        todo = iter(found)
 
         async def work(todo: Iterator[Found]) -> None:
             for one in todo:
                 try:
-                    published.count(await self._one(one.definition, known, as_draft, dry_run))
+                    published.count(await self._one(one, known, as_draft, dry_run))
                 except RefusedError as error:
                     published.problems.append(problem_of(one, error))
                 progress(published.done)
@@ -106,20 +112,22 @@ class Publisher:
 
     async def _one(
         self,
-        definition: Definition,
+        one: Found,
         known: dict[str, Stored] | None,
         as_draft: bool,
         dry_run: bool,
     ) -> Outcome:
+        name = one.definition.id
         for attempt in range(ATTEMPTS):
             try:
                 if known is not None and attempt == 0:
-                    stored = known.get(definition.id)
+                    stored = known.get(name)
                 else:
-                    stored = await self._repository.get(definition.id)
+                    stored = await self._repository.get(name)
             except MalformedMessageError as error:
                 wanted = "an entry in the table that can be read"
                 raise RefusedError("id", wanted, str(error)) from error
+            definition = meant(one, stored)
             outcome, state = planned(definition, stored, now=self._clock.now(), as_draft=as_draft)
             if dry_run or outcome is Outcome.UNCHANGED:
                 return outcome
@@ -132,6 +140,22 @@ class Publisher:
                 continue  # read it again: what others wrote may need no change, or forbid it
             return outcome
         raise RefusedError("id", "nobody else to change it meanwhile", f"{ATTEMPTS} such changes")
+
+
+def meant(one: Found, stored: Stored | None) -> Definition:
+    """Return the definition that a row stands for over what is stored.
+
+    A file that is published again is no change: a flight that it starts "now" keeps its start.
+    """
+    definition = one.definition
+    if one.relative is None or stored is None:
+        return definition
+    flight = one.relative.kept(
+        definition.flight,
+        before=stored.campaign.definition.flight,
+        zone=zone_of(definition.timezone),
+    )
+    return msgspec.structs.replace(definition, flight=flight)
 
 
 def planned(

@@ -65,20 +65,20 @@ class Repository:
             message = await self._table.get(campaign)
         return None if message is None else _stored(message)
 
-    async def known(self, campaigns: Iterable[str]) -> dict[str, Stored]:
-        """Return those of some campaigns that are in the table, in one reading of it.
+    async def known(self, campaigns: Iterable[str] | None = None) -> dict[str, Stored]:
+        """Return those of some campaigns (None: of all) that are in the table, in one reading.
 
         An entry that does not decode is left out: `get` says what is wrong with it.
         """
-        wanted = set(campaigns)
-        partitions = sorted({partition_of(one) for one in wanted})
+        wanted = None if campaigns is None else set(campaigns)
+        partitions = None if wanted is None else sorted({partition_of(one) for one in wanted})
         found = {}
         async for message in self._table.all(partitions=partitions):
             try:
                 stored = _stored(message)
             except MalformedMessageError:
                 continue
-            if stored.campaign.definition.id in wanted:
+            if wanted is None or stored.campaign.definition.id in wanted:
                 found[stored.campaign.definition.id] = stored
         return found
 

@@ -11,7 +11,7 @@ from engine.domain.campaign import Campaign
 from engine.domain.decision import Decision
 from engine.domain.money import from_micros
 from engine.metrics.board import Board
-from engine.reports.facts import DECIDED, Row, choose, parse
+from engine.reports.facts import DECIDED, PLATFORMS, Row, choose, parse
 from engine.reports.where import Where
 
 __all__ = ["Choice", "Match", "WhereText", "choice_of", "chosen_from", "near_id", "sample_line"]
@@ -51,6 +51,9 @@ async def choice_of(session: Session, text: str) -> Choice:
 
 
 def chosen_from(board: Board, where: Where[Row], now: float) -> Choice:
+    """Return the campaigns of a board that an expression fits. Raises WhereError."""
+    used = {name for one in board.campaigns.values() for name in one.definition.platforms}
+    where.check(PLATFORMS, sorted(used))
     matches, unknown = {}, 0
     for name in sorted(board.campaigns):
         campaign, ledger = board.campaigns[name], board.ledger(name)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from engine.backtest.expectation import Expectation, PlatformExpectation, Quantity, expect
+from engine.backtest.expectation import Expectation, PlatformExpectation, Quantity, Reach, expect
 from engine.cli.output import as_json, complain, say
 from engine.cli.session import AsJson, Nats, Session, run
 from engine.core.book import Front
@@ -43,10 +43,11 @@ def command(
 ) -> int:
     """Say what a budget is expected to bring a campaign, from what the fleet has recorded.
 
-    Spend, clicks, conversions, value and CPA, each with a 95 % interval; then the front of the
-    campaign's flight: what more or less money would bring, where it stands, and its waste. Money
-    goes first where it brings most; beyond the traffic that was seen, more money brings nothing
-    more. The exit code is 1 where nothing was seen to conclude from.
+    Spend, impressions, clicks, conversions, value and CPA, each with a 95 % interval; then the
+    front of the campaign's flight: what more or less money would bring, where it stands, and its
+    waste. Money goes first where it brings most; beyond the traffic that was seen, more money
+    brings nothing more, and neither does it beyond a target reach, whose chance is said. The exit
+    code is 1 where nothing was seen to conclude from.
 
     Parameters
     ----------
@@ -73,6 +74,8 @@ def command(
             budget_micros=micros,
             days=length,
             value_micros=definition.conversion_value_micros,
+            target_reach=definition.target_reach,
+            is_for_reach=definition.strategy is Strategy.MAXIMISE_REACH,
         )
         if json:
             known = [one.prospect for one in recorded.outlooks if one.prospect is not None]
@@ -132,6 +135,7 @@ def _say(
         complain(f"{definition.id}: data are thin ({'; '.join(found.thin)}): do not rely on this")
     say(f"{definition.id}: {_money(found.budget_micros)} {unit} over {found.days:.3g} days")
     say(f"  {'spend':<12} {_money(found.spend_micros)} {unit}")
+    say(f"  {'impressions':<12} {_count(found.impressions)}")
     say(f"  {'clicks':<12} {_count(found.clicks)}")
     say(f"  {'conversions':<12} {_count(found.conversions)}")
     if found.value_micros is not None:
@@ -143,9 +147,20 @@ def _say(
         prospect = prospects[one.platform]
         for line in () if prospect is None else prospect_lines(prospect):
             say(f"    {line}")
-    if found.spend_micros < found.budget_micros:
+    if found.reach is not None:
+        say(f"  {_reach(found.reach)}")
+    if found.spend_micros < min(found.budget_micros, found.most_spend_micros):
+        say(f"  the target reach ends it: {_money(found.spend_micros)} {unit} are expected to do")
+    elif found.spend_micros < found.budget_micros:
         most = _money(found.most_spend_micros)
         say(f"  the traffic seen takes {most} {unit}: more money is not expected to bring more")
+
+
+def _reach(one: Reach) -> str:
+    return (
+        f"target reach {one.target:,} impressions, {one.shown:,} of them in the samples kept: "
+        f"a chance of {one.chance:.0%} to get there"
+    )
 
 
 _STEPS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the budget

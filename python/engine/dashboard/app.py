@@ -219,7 +219,8 @@ class Site:
         if guard is None or not guard.opens(login.token.strip()):
             await self._live.clock.sleep(0.5)  # whoever guesses has to wait
             return _json({"error": "that is not the token"}, 401)
-        return _json({"is_known": True}, 200, {"set-cookie": guard.session()})
+        cookie = guard.session(is_secure=_came_by_https(request))
+        return _json({"is_known": True}, 200, {"set-cookie": cookie})
 
 
 _FRESH = {"cache-control": "no-store"}
@@ -242,6 +243,16 @@ async def _body(request: Request, kind: type[_BodyT]) -> _BodyT:
         return msgspec.json.decode(await request.body() or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ConfigError(f"body: {error}") from error
+
+
+def _came_by_https(request: Request) -> bool:
+    """Return whether a browser asked by HTTPS: here, or a proxy that stands before this.
+
+    uvicorn takes X-Forwarded-Proto from a proxy that it trusts. Of others the browser itself tells
+    by the Origin, which makes no cookie but its own a safer one.
+    """
+    by_origin = request.headers.get("origin", "").startswith("https://")
+    return request.url.scheme == "https" or by_origin
 
 
 def _campaign_id(request: Request) -> str:

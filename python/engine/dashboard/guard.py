@@ -102,13 +102,17 @@ class Guard:
         """Return whether a token is the one."""
         return hmac.compare_digest(token.encode(), self._token.encode())
 
-    def session(self) -> str:
-        """Return a new session's cookie, for somebody who has shown the token."""
+    def session(self, *, is_secure: bool) -> str:
+        """Return a new session's cookie, for somebody who has shown the token.
+
+        `is_secure`: it came by HTTPS, and so must the cookie.
+        """
         session = secrets.token_urlsafe(32)
         self._sessions[session] = None
         while len(self._sessions) > MOST_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
-        return f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800"
+        secure = "; Secure" if is_secure else ""
+        return f"{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800{secure}"
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")

@@ -45,10 +45,11 @@ class Delays:
         def luck(purpose: int) -> Floats:
             return chance.uniform(seed, keys, step, purpose)
 
-        converted = chance.binomial(clicks, cvr, luck(_CONVERTS))
-        prompt = chance.binomial(converted, prompt_share, luck(_PROMPT))
-        self.prompt += prompt
-        self.slow += converted - prompt
+        if clicks.any():
+            converted = chance.binomial(clicks, cvr, luck(_CONVERTS))
+            prompt = chance.binomial(converted, prompt_share, luck(_PROMPT))
+            self.prompt += prompt
+            self.slow += converted - prompt
         due_prompt = np.full(len(keys), 1.0 - np.exp(-step_days / _PROMPT_DAYS))
         due_slow = 1.0 - np.exp(-step_days / delay_days)
         came_prompt = chance.binomial(self.prompt, due_prompt, luck(_PROMPT_DUE))

@@ -15,7 +15,7 @@ from engine.domain.money import unit_micros
 from engine.market import chance
 from engine.market.chance import Floats, Keys
 from engine.market.profiles import profile_of
-from engine.market.seasons import drift, traffic
+from engine.market.seasons import Drift, traffic
 
 __all__ = ["Landscape", "Series", "Truth", "series_of"]
 
@@ -61,10 +61,9 @@ class Landscape:
     def __init__(self, series: Sequence[Series], *, seed: int) -> None:
         names = sorted({one.platform for one in series})
         place = {name: i for i, name in enumerate(names)}
-        self._seed = seed
         self._profiles = [profile_of(name) for name in names]
         self._platform = np.array([place[one.platform] for one in series], np.int64)
-        self._platform_keys = np.array([campaign_key(name) for name in names], np.uint64)
+        platforms = np.array([campaign_key(name) for name in names], np.uint64)
         self.keys: Keys = np.array([one.key for one in series], np.uint64)
         campaigns = np.array([one.campaign_key for one in series], np.uint64)
         # Profiles are written in dollars; a currency without cents counts a hundred to the dollar.
@@ -86,18 +85,21 @@ class Landscape:
         self._price_spread = self._column("price_spread")
         self._price_drift = self._column("price_drift")
         self._cvr_drift = self._column("cvr_drift")
+        self._shared_path = Drift(seed, platforms, _PLATFORM_DRIFT)
+        self._price_path = Drift(seed, self.keys, _PRICE_DRIFT)
+        self._cvr_path = Drift(seed, self.keys, _CVR_DRIFT)
         self.noise = self._column("noise")
         self.prompt_share = self._column("prompt_share")
         self.delay_days = self._column("delay_days")
 
     def at(self, day: float) -> Truth:
         """Return the state of every series at a time in days since a Monday's midnight."""
-        shared = drift(self._seed, self._platform_keys, day, _PLATFORM_DRIFT)[self._platform]
+        shared = self._shared_path.at(day)[self._platform]
         busy = np.array([traffic(profile, day) for profile in self._profiles])[self._platform]
-        own = drift(self._seed, self.keys, day, _PRICE_DRIFT)
+        own = self._price_path.at(day)
         # Rivals spend more when there is more to be had.
         price = self._price_drift * (0.7 * shared + 0.7 * own) + 0.15 * np.log(busy)
-        odds = self._cvr_drift * drift(self._seed, self.keys, day, _CVR_DRIFT)
+        odds = self._cvr_drift * self._cvr_path.at(day)
         return Truth(
             price_log=self._price_log + price,
             price_spread=self._price_spread,

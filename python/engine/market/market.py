@@ -132,7 +132,7 @@ class Market:
         clicks = np.minimum(clicks, _MOST_CLICKS)
         spend = self._prices(clicks, odds.cpc_micros, odds.cpc_spread_micros, keys, step)
         clicks, spend = self._stop_at_caps(clicks, spend)
-        return self._book(step, impressions, clicks, spend, truth, has_bid)
+        return self._book(step, impressions, clicks, spend, truth.cvr, has_bid)
 
     def recall(self, step: int, places: Ints, clicks: Ints, spend_micros: Ints) -> None:
         """Take over what an earlier run of this market sold in a step, for some series.
@@ -144,8 +144,10 @@ class Market:
         np.add.at(all_clicks, places, clicks)
         np.add.at(all_spend, places, spend_micros)
         none = np.zeros(len(self.series), np.int64)
-        truth = self._current().at(self._day(step))
-        self._book(step, none, all_clicks, all_spend, truth, none > 0)
+        landscape = self._current()
+        # Where nobody clicked, nobody converts: only what is under way comes in.
+        cvr = landscape.at(self._day(step)).cvr if all_clicks.any() else np.zeros(len(none))
+        self._book(step, none, all_clicks, all_spend, cvr, none > 0)
 
     def assume_spent(self, place: int, micros: int) -> None:
         """Raise a series' spend by an amount of which no more is known, so that its cap holds."""
@@ -177,12 +179,12 @@ class Market:
         impressions: Ints,
         clicks: Ints,
         spend: Ints,
-        truth: Truth,
+        cvr: Floats,
         has_bid: np.ndarray[tuple[int], np.dtype[np.bool_]],
     ) -> Sold:
         conversions = self._delays.step(
             clicks,
-            cvr=truth.cvr,
+            cvr=cvr,
             prompt_share=self._landscape.prompt_share,
             delay_days=self._landscape.delay_days,
             step_days=self._step_days,

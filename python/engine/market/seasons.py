@@ -12,7 +12,7 @@ from engine.market import chance
 from engine.market.chance import Floats, Keys
 from engine.market.profiles import Profile
 
-__all__ = ["DRIFT_OCTAVES", "drift", "traffic"]
+__all__ = ["DRIFT_OCTAVES", "Drift", "traffic"]
 
 # Periods of the drift's parts in days, and their shares of its variance. Slow parts weigh more,
 # as in a walk that is pulled back to its mean.
@@ -31,21 +31,42 @@ def traffic(profile: Profile, day: float) -> float:
     return weekend * (1.0 - profile.day_swing + profile.day_swing * shape)
 
 
-def drift(seed: int, keys: Keys, day: float, purpose: int) -> Floats:
-    """Return a mean-reverting path of variance 1 at a time in days, one for each key.
+class Drift:
+    """Mean-reverting paths of variance 1, one for each key.
 
     A sum of smooth paths between normal heights at fixed times ("value noise"), one path for each
-    of DRIFT_OCTAVES. Each is scaled so that its variance is the same at every time.
+    of DRIFT_OCTAVES. Each is scaled so that its variance is the same at every time. The heights
+    on both sides of the time last asked for are kept: the next is near.
     """
-    total = np.zeros(keys.shape)
-    for octave, (period, share) in enumerate(DRIFT_OCTAVES):
-        knot = math.floor(day / period)
-        between = day / period - knot
-        # Weights with w0² + w1² = 1 keep the variance at 1 between the knots.
-        before, after = math.cos(between * math.pi / 2), math.sin(between * math.pi / 2)
-        height = [chance.normal(seed, keys, knot + i, purpose * 8 + octave) for i in (0, 1)]
-        total += math.sqrt(share) * (before * height[0] + after * height[1])
-    return total
+
+    def __init__(self, seed: int, keys: Keys, purpose: int) -> None:
+        self._seed = seed
+        self._keys = keys
+        self._purpose = purpose
+        self._heights: list[dict[int, Floats]] = [{} for _ in DRIFT_OCTAVES]
+
+    def at(self, day: float) -> Floats:
+        """Return where the paths are at a time in days."""
+        total = np.zeros(self._keys.shape)
+        for octave, (period, share) in enumerate(DRIFT_OCTAVES):
+            knot = math.floor(day / period)
+            between = day / period - knot
+            # Weights with w0² + w1² = 1 keep the variance at 1 between the knots.
+            before, after = math.cos(between * math.pi / 2), math.sin(between * math.pi / 2)
+            height = self._around(octave, knot)
+            total += math.sqrt(share) * (before * height[knot] + after * height[knot + 1])
+        return total
+
+    def _around(self, octave: int, knot: int) -> dict[int, Floats]:
+        known, purpose = self._heights[octave], self._purpose * 8 + octave
+        if knot not in known or knot + 1 not in known:
+            self._heights[octave] = {
+                one: known[one]
+                if one in known
+                else chance.normal(self._seed, self._keys, one, purpose)
+                for one in (knot, knot + 1)
+            }
+        return self._heights[octave]
 
 
 def _hump(hours: float) -> float:

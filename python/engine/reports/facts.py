@@ -14,7 +14,17 @@ from engine.reports.kleene import Value
 from engine.reports.plan import planned_micros
 from engine.reports.where import Field, Kind, Where, parse_where
 
-__all__ = ["DECIDED", "FIELDS", "Chosen", "Row", "choose", "code_name", "parse", "rows_of"]
+__all__ = [
+    "DECIDED",
+    "FIELDS",
+    "PLATFORMS",
+    "Chosen",
+    "Row",
+    "choose",
+    "code_name",
+    "parse",
+    "rows_of",
+]
 
 
 class Row(NamedTuple):
@@ -187,6 +197,9 @@ FIELDS: dict[str, Field[Row]] = {
     ),
     "bid_bound_by": Field(Kind.TEXT, _bound, "what bound the bid on this platform", _BINDINGS),
 }  # fmt: skip
+
+PLATFORMS = tuple(FIELDS[name] for name in ("platform", "platforms", "best"))
+"""The fields that hold platforms."""
 
 DECIDED = frozenset(
     {"spent", "left", "spent_share", "pace", "action", "bound_by", "best", "pacing"}

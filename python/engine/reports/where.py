@@ -17,7 +17,7 @@ import difflib
 import fnmatch
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import Generic, NamedTuple, NoReturn, TypeVar
 
@@ -73,14 +73,27 @@ class WhereError(ConfigError):
 class Where(Generic[_RowT]):
     """An expression, ready to be asked of rows."""
 
-    def __init__(self, text: str, judge: Judge[_RowT], fields: set[str]) -> None:
+    def __init__(
+        self, text: str, judge: Judge[_RowT], fields: set[str], said: "list[_Said[_RowT]]"
+    ) -> None:
         self.text = text
         self.fields = frozenset(fields)  # that it names
         self._judge = judge
+        self._said = said
 
     def judge(self, row: _RowT) -> bool | None:
         """Return whether the row fits; None where that is not known."""
         return self._judge(row)
+
+    def check(self, fields: Collection[Field[_RowT]], known: Collection[str]) -> None:
+        """Raise WhereError where one of these fields is compared with a slip of the pen.
+
+        That is a text which is not known, and near one that is: `known` is what is in use now, and
+        whoever asks for another that is not in use may mean it.
+        """
+        for field, text, at in self._said:
+            if field in fields and text not in known and (hint := _hint(text, known)):
+                raise WhereError(self.text, at, f"one of {', '.join(known)}{hint}, found {text!r}")
 
 
 def parse_where(
@@ -100,6 +113,14 @@ def parse_where(
 
 class _Token(NamedTuple):
     kind: str  # word, text, number, sign, end
+    text: str
+    at: int
+
+
+class _Said(NamedTuple, Generic[_RowT]):
+    """A text that a field is to be, or not to be, and where that is said."""
+
+    field: Field[_RowT]
     text: str
     at: int
 
@@ -163,12 +184,13 @@ class _Parser(Generic[_RowT]):
         self._tokens = _tokens(text)
         self._next = 0
         self._named: set[str] = set()
+        self._said: list[_Said[_RowT]] = []
 
     def parse(self) -> Where[_RowT]:
         judge = self._expression()
         if self._peek.kind != "end":
             self._refuse(self._peek, "and, or, or the end")
-        return Where(self._text, judge, self._named)
+        return Where(self._text, judge, self._named, self._said)
 
     @property
     def _peek(self) -> _Token:
@@ -229,9 +251,9 @@ class _Parser(Generic[_RowT]):
     def _field(self, token: _Token) -> Field[_RowT]:
         field = self._fields.get(token.text) or self._open_field(token.text)
         if field is None:
-            near = difflib.get_close_matches(token.text, self._fields, n=1, cutoff=0.6)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            known = hint or f", one of {', '.join(self._fields)}, label.NAME"
+            known = (
+                _hint(token.text, self._fields) or f", one of {', '.join(self._fields)}, label.NAME"
+            )
             self._refuse(token, f"a field{known}")
         self._named.add(token.text)
         return field
@@ -315,11 +337,15 @@ class _Parser(Generic[_RowT]):
             judge = of_texts(field.get, lambda found: matches(found) is not None)
         else:
             if field.known and text not in field.known:
-                near = difflib.get_close_matches(text, field.known, n=1, cutoff=0.6)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                self._refuse(value, f"one of {', '.join(field.known)}{hint}")
+                self._refuse(value, f"one of {', '.join(field.known)}{_hint(text, field.known)}")
+            self._said.append(_Said(field, text, value.at))
             judge = of_texts(field.get, lambda found: found == text)
         return not_so(judge) if sign in ("!=", "!~") else judge
+
+
+def _hint(text: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.6)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 _EXAMPLES = {

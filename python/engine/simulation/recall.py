@@ -1,5 +1,7 @@
 """What an earlier run of the market sold, read back from its frames."""
 
+from collections.abc import Callable
+
 import numpy as np
 import structlog
 
@@ -17,12 +19,23 @@ __all__ = ["recall"]
 _log = structlog.get_logger()
 # Steps replayed one by one, for the conversions under way. Older ones count by their sums.
 _MOST_STEPS = 7_200
+_MANY_STEPS = 600  # worth a word before they are replayed
+_AT_ONCE = 50
+_SAY_EVERY_S = 5.0
 
 
 async def recall(
-    market: Market, *, frames: Frames, clock: Clock, settled_micros: dict[str, int]
+    market: Market,
+    *,
+    frames: Frames,
+    clock: Clock,
+    settled_micros: dict[str, int],
+    is_stopped: Callable[[], bool],
 ) -> None:
     """Bring a new market's books to where the stored frames leave them.
+
+    That takes seconds where they hold hours: it says how far it is, lets others work meanwhile, and
+    ends where it stands once it `is_stopped`.
 
     `settled_micros` is each campaign's spend as the chain has it. Where that is more than the
     frames show (they are kept for hours, the chain for days) nobody can say which platform spent
@@ -31,7 +44,19 @@ async def recall(
     reader = _Reader(market, now_ms=round(clock.now() * 1000))
     async with frames.follow(reader.deliver, after=0) as follower:
         await follower.caught_up()
-    reader.finish()
+    steps = reader.steps()
+    if len(steps) >= _MANY_STEPS:
+        _log.info("market_recalling", rows=reader.rows, steps=len(steps))
+    said = clock.monotonic()
+    for done, step in enumerate(steps):
+        if done % _AT_ONCE == 0:
+            if is_stopped():
+                return
+            if clock.monotonic() - said >= _SAY_EVERY_S:
+                said = clock.monotonic()
+                _log.info("market_recalling", done=done, steps=len(steps))
+            await clock.sleep(0)  # answers to the broker's pings, and signals
+        reader.tell(step)
     missing = _assume_the_rest(market, settled_micros)
     if reader.rows or missing:
         _log.info("market_recalled", rows=reader.rows, campaigns_older_than_frames=missing)
@@ -46,6 +71,9 @@ class _Reader:
         self._order = np.argsort(keys)
         self._keys = keys[self._order]
         self._parts: list[Ints] = []  # columns: place, end of the stretch, clicks, spend
+        self._rows: Ints = np.zeros((3, 0), np.int64)  # by step: place, clicks, spend
+        self._bounds: Ints = np.zeros(0, np.int64)  # where in these each step begins
+        self._oldest = 0
 
     def deliver(self, message: Message) -> None:
         try:
@@ -63,25 +91,36 @@ class _Reader:
         self._parts.append(np.array(columns, np.int64))
         self.rows += int(wanted.sum())
 
-    def finish(self) -> None:
-        """Tell the market, step by step."""
+    def steps(self) -> range:
+        """Tell the market what is too old to be replayed; return the steps that are not.
+
+        The last of them is of now at most: what a clock that was ahead has dated later was sold
+        nobody knows when.
+        """
         if not self.rows:
-            return
+            return range(0)
         found = np.concatenate(self._parts, axis=1)
         # A second report of a stretch replaces the first, a frame that came twice itself.
         places, ended, clicks, spent = found[:, last_of_each(found[0], found[1])]
         # Other producers' stretches need not end on the grid: they count to the next step.
         steps = -(-ended // self._market.step_ms)
-        newest = int(steps.max())
+        has_come = steps <= self._market.step_at(self._now_ms) + 1
+        newest = int(steps[has_come].max(initial=0))
         oldest = max(int(steps.min()), newest - _MOST_STEPS + 1)
-        is_old = steps < oldest
-        for place, micros in zip(places[is_old].tolist(), spent[is_old].tolist(), strict=True):
+        is_apart = (steps < oldest) | ~has_come
+        for place, micros in zip(places[is_apart].tolist(), spent[is_apart].tolist(), strict=True):
             self._market.assume_spent(place, micros)
         order = np.argsort(steps, kind="stable")
-        bounds = np.searchsorted(steps[order], np.arange(oldest, newest + 2))
-        for step in range(oldest, newest + 1):
-            here = order[bounds[step - oldest] : bounds[step - oldest + 1]]
-            self._market.recall(step, places[here], clicks[here], spent[here])
+        order = order[~is_apart[order]]
+        self._rows = np.array((places[order], clicks[order], spent[order]))
+        self._bounds = np.searchsorted(steps[order], np.arange(oldest, newest + 2))
+        self._oldest = oldest
+        return range(oldest, newest + 1)
+
+    def tell(self, step: int) -> None:
+        """Tell the market what was sold in one of these steps."""
+        first, end = self._bounds[step - self._oldest : step - self._oldest + 2]
+        self._market.recall(step, *self._rows[:, first:end])
 
 
 def _assume_the_rest(market: Market, settled_micros: dict[str, int]) -> int:

@@ -78,6 +78,7 @@ class MarketService:
                 frames=broker.frames,
                 clock=self._clock,
                 settled_micros=self._settled,
+                is_stopped=self._stopping.is_set,
             )
             _log.info("market_opened", seed=self._market.seed, series=len(self._market.series))
             async with asyncio.TaskGroup() as group:

@@ -28,6 +28,7 @@ Ints = NDArray[np.int64]
 
 DAY_MS = 86_400_000
 _TICKS = 2**32
+_Counts = tuple[int, int, int, int]  # clicks, thousandths of conversions, spend, impressions
 
 
 class _Samples(NamedTuple):
@@ -37,6 +38,7 @@ class _Samples(NamedTuple):
     clicks: Ints
     milliconversions: Ints
     spend_micros: Ints
+    impressions: Ints
 
 
 class Recorded(NamedTuple):
@@ -92,7 +94,7 @@ async def _samples(
     partition: int, definition: Definition, *, broker: Broker, now_ms: int
 ) -> dict[str, _Samples]:
     names = {series_key(definition.id, platform): platform for platform in definition.platforms}
-    found: dict[str, dict[int, tuple[int, int, int]]] = {p: {} for p in names.values()}
+    found: dict[str, dict[int, _Counts]] = {p: {} for p in names.values()}
     keys = np.array(list(names), np.uint64)
 
     def take(message: Message) -> None:
@@ -109,18 +111,22 @@ async def _samples(
             ago = (now_ms // frame.tick_ms - int(row["tick"])) % _TICKS
             ago -= _TICKS if ago >= _TICKS // 2 else 0
             at_ms = now_ms - ago * frame.tick_ms
-            counts = (int(row["clicks"]), int(row["milliconversions"]), spend)
-            found[names[int(row["series"])]][at_ms] = counts
+            found[names[int(row["series"])]][at_ms] = (
+                int(row["clicks"]),
+                int(row["milliconversions"]),
+                spend,
+                int(row["impressions"]),
+            )
 
     async with broker.frames.follow(take, partitions=[partition]) as follower:
         await follower.caught_up()
     return {platform: _ascending(samples) for platform, samples in found.items()}
 
 
-def _ascending(samples: dict[int, tuple[int, int, int]]) -> _Samples:
+def _ascending(samples: dict[int, _Counts]) -> _Samples:
     times = sorted(samples)
-    columns = np.array([samples[at] for at in times], np.int64).reshape(-1, 3)
-    return _Samples(np.array(times, np.int64), columns[:, 0], columns[:, 1], columns[:, 2])
+    columns = np.array([samples[at] for at in times], np.int64).reshape(-1, 4)
+    return _Samples(np.array(times, np.int64), *columns.T)
 
 
 def _outlook(platform: str, kept: _Samples, prospect: Prospect | None) -> Outlook:
@@ -129,6 +135,7 @@ def _outlook(platform: str, kept: _Samples, prospect: Prospect | None) -> Outloo
         clicks=int(kept.clicks.sum()),
         conversions=int(kept.milliconversions.sum()) / 1000,
         spend_micros=int(kept.spend_micros.sum()),
+        impressions=int(kept.impressions.sum()),
         seconds=_seconds(kept.at_ms),
         traffic_spread=_spread(kept),
         prospect=prospect,

@@ -6,11 +6,11 @@
 //! budget of one. A campaign that names an account whose share is not known here must not bid.
 
 use crate::bytes::{Reader, Writer};
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Series};
 use crate::definition::MOST_MICROS;
 use crate::error::CoreError;
 use crate::money::Micros;
-use crate::verdict::Binding;
+use crate::verdict::{Binding, Purse};
 use std::collections::BTreeMap;
 
 /// Bytes of an account's row.
@@ -146,6 +146,35 @@ pub(crate) struct Sums {
     pub(crate) today: Micros,
     /// What the campaigns that are still to be decided in this round could use.
     pub(crate) need: i128,
+    /// What the platforms of these may still spend on the caps given last.
+    to_decide: Micros,
+    /// What those of the campaigns that are decided may, and what is reserved on platforms that
+    /// campaigns have left.
+    decided: Micros,
+}
+
+/// What an account leaves to one of its campaigns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// To have newly reserved.
+    pub(crate) more: Micros,
+    /// Where settled + reserved is beyond the account's caps: what its platforms may at most still
+    /// spend on theirs.
+    pub(crate) most: Option<Micros>,
+}
+
+impl Room {
+    /// Leaves no more in a campaign's purse; returns whether the account leaves less than the campaign's
+    /// own caps do. `given`: what is reserved on the platforms that the campaign has.
+    pub(crate) fn bind(self, purse: &mut Purse, given: Micros) -> bool {
+        let excess = self
+            .most
+            .map_or(Micros::ZERO, |most| given.left_after(most));
+        let is_tighter = self.more < purse.room || excess > purse.excess;
+        purse.room = purse.room.min(self.more);
+        purse.excess = purse.excess.max(excess);
+        is_tighter
+    }
 }
 
 /// The accounts of a book while a round is decided.
@@ -185,11 +214,10 @@ impl Accounts {
         self.is_halted || self.shares.get(&key).is_some_and(|share| share.is_halted)
     }
 
-    /// Returns what an account's campaigns may still have reserved here, in all.
-    fn room(&self, key: u64, sums: &Sums, at_ms: i64) -> Micros {
-        let Some(share) = self.shares.get(&key) else {
-            return Micros::ZERO;
-        };
+    /// Returns what an account's campaigns may still have spent here, in all, by what is settled.
+    /// `None`: no share is known here.
+    fn left(&self, key: u64, sums: &Sums, at_ms: i64) -> Option<Micros> {
+        let share = self.shares.get(&key)?;
         let left = self.left.get(&key).copied().unwrap_or_default();
         let most = |cap: i64| Micros(if cap == NO_CAP { i64::MAX } else { cap });
         let all = sums.settled.saturating_add(left.all);
@@ -199,9 +227,8 @@ impl Accounts {
             Micros::ZERO
         };
         let today = sums.today.saturating_add(left_today);
-        let total = most(share.total_cap_micros).left_after(all.saturating_add(sums.reserved));
-        let daily = most(share.daily_cap(at_ms)).left_after(today.saturating_add(sums.reserved));
-        total.min(daily)
+        let total = most(share.total_cap_micros).left_after(all);
+        Some(total.min(most(share.daily_cap(at_ms)).left_after(today)))
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {
@@ -246,56 +273,67 @@ impl Accounts {
 
 impl Round {
     /// Counts a campaign in, before any is decided.
-    pub(crate) fn count(
-        &mut self,
-        campaign: &Campaign,
-        (settled, reserved): (Micros, Micros),
-        today: Micros,
-        at_ms: i64,
-    ) {
+    pub(crate) fn count(&mut self, campaign: &Campaign, series: &[Series], at_ms: i64) {
         let definition = &campaign.definition;
         if definition.account == 0 {
             return;
         }
+        let (settled, reserved) = campaign.totals(series);
         let sums = self.sums.entry(definition.account).or_default();
         sums.settled = sums.settled.saturating_add(settled);
         sums.reserved = sums.reserved.saturating_add(reserved);
-        sums.today = sums.today.saturating_add(today);
+        sums.today = sums.today.saturating_add(campaign.today(series));
+        let (open, lost) = campaign.open(series);
+        sums.to_decide = sums.to_decide.saturating_add(open);
+        sums.decided = sums.decided.saturating_add(lost);
         sums.need += need(campaign, settled, at_ms);
     }
 
-    /// Returns what a campaign may newly have reserved: its part of what the account has left, by
-    /// what it could use against what those that follow it in this round could. `None` where it has
-    /// no account.
+    /// Returns what is left to a campaign. It may newly have reserved its part of what the account
+    /// has left, by what it could use against what those that follow it in this round could. Where
+    /// nothing is left, because a cap was lowered or a platform has passed its own, it keeps its part
+    /// of the caps that the account still allows, by those it has. `None` where it has no account.
     pub(crate) fn room(
         &self,
         accounts: &Accounts,
         campaign: &Campaign,
-        settled: Micros,
+        (settled, open): (Micros, Micros),
         at_ms: i64,
-    ) -> Option<Micros> {
+    ) -> Option<Room> {
         let key = campaign.definition.account;
         if key == 0 {
             return None;
         }
+        let part = |of: Micros, its: i128, all: i128| {
+            let part = i128::from(of.0) * its / all.max(1);
+            Micros(i64::try_from(part).unwrap_or(0).clamp(0, of.0))
+        };
         let sums = self.sums.get(&key).copied().unwrap_or_default();
-        let room = accounts.room(key, &sums, at_ms);
-        let part = i128::from(room.0) * need(campaign, settled, at_ms) / sums.need.max(1);
-        Some(Micros(i64::try_from(part).unwrap_or(0).clamp(0, room.0)))
+        let left = accounts.left(key, &sums, at_ms);
+        let room = left.unwrap_or_default().left_after(sums.reserved);
+        let beyond = left.filter(|&left| left < sums.reserved);
+        Some(Room {
+            more: part(room, need(campaign, settled, at_ms), sums.need),
+            most: beyond.map(|left| {
+                let all = i128::from(sums.to_decide.0);
+                part(left.left_after(sums.decided), i128::from(open.0), all)
+            }),
+        })
     }
 
-    /// Counts what a campaign was given.
+    /// Counts what a campaign was given, which may have had `open` until then.
     pub(crate) fn decided(
         &mut self,
         campaign: &Campaign,
-        settled: Micros,
-        before: Micros,
-        now: Micros,
+        (settled, open): (Micros, Micros),
+        (before, now): (Micros, Micros),
         at_ms: i64,
     ) {
         if let Some(sums) = self.sums.get_mut(&campaign.definition.account) {
             sums.reserved = sums.reserved.saturating_sub(before).saturating_add(now);
             sums.need -= need(campaign, settled, at_ms);
+            sums.to_decide = sums.to_decide.left_after(open);
+            sums.decided = sums.decided.saturating_add(campaign.rhythm.reserved);
         }
     }
 }

@@ -223,6 +223,21 @@ impl Campaign {
         })
     }
 
+    /// Returns what the platforms it has may still spend on the caps given last, and what is
+    /// reserved on those that it has left.
+    pub(crate) fn open(&self, series: &[Series]) -> (Micros, Micros) {
+        let sum = |slots: &[usize], amount: fn(&Account) -> Micros| {
+            let found = slots.iter().filter_map(|&slot| series.get(slot));
+            found.fold(Micros::ZERO, |sum, one| {
+                sum.saturating_add(amount(&one.account))
+            })
+        };
+        (
+            sum(&self.series, Account::open),
+            sum(&self.dropped, Account::reserved),
+        )
+    }
+
     /// Returns what is settled, and what is reserved.
     pub(crate) fn totals(&self, series: &[Series]) -> (Micros, Micros) {
         let accounts = self

@@ -4,7 +4,7 @@
 //! something was heard or defined anew, and kept until then (`open`). What depends on time and money is
 //! stepped in each round: the plan, the pacing, the bids and the caps.
 
-use crate::account;
+use crate::account::{self, Room};
 use crate::bid::most_multiplier;
 use crate::book::Book;
 use crate::calendar::Days;
@@ -95,8 +95,7 @@ impl Book {
         {
             let day = days.of(campaign.definition.calendar);
             heard.push(self.open(campaign, &now, (day.began_ms, day.ends_ms), &mut desk));
-            let totals = campaign.totals(&self.series);
-            accounts.count(campaign, totals, campaign.today(&self.series), at_ms);
+            accounts.count(campaign, &self.series, at_ms);
         }
         let mut heard = heard.into_iter();
         let mut rows = Rows::with_room(campaigns.len(), self.slots.len());
@@ -118,10 +117,11 @@ impl Book {
                 is_heard,
             };
             let sums = self.look_over(campaign, &now, &mut desk);
-            let room = accounts.room(&self.accounts, campaign, sums.settled, at_ms);
+            let spent = (sums.settled, sums.open);
+            let room = accounts.room(&self.accounts, campaign, spent, at_ms);
             let verdict = self.decide_within(campaign, &turn, &sums, room, &mut desk);
             let reserved = self.apply(campaign, &verdict, &sums, at_ms, &desk);
-            accounts.decided(campaign, sums.settled, sums.reserved, reserved, at_ms);
+            accounts.decided(campaign, spent, (sums.reserved, reserved), at_ms);
             let totals = (sums.settled, reserved);
             rows.write(campaign, &mut self.series, &verdict, &desk.offers, totals);
         }
@@ -191,13 +191,13 @@ impl Book {
         sums
     }
 
-    /// Decides a campaign that may newly have at most `room` reserved (`None`: it has no account).
+    /// Decides a campaign to which its account leaves `room` (`None`: it has no account).
     fn decide_within(
         &mut self,
         campaign: &mut Campaign,
         turn: &Turn<'_>,
         sums: &Sums,
-        room: Option<Micros>,
+        room: Option<Room>,
         desk: &mut Desk,
     ) -> Verdict {
         let now = turn.now;
@@ -235,8 +235,8 @@ impl Book {
         let every_rounds = campaign.rhythm.every_rounds;
         let reserved = (settled, sums.reserved);
         let mut purse = plan.purse(definition, now, reserved, today, every_rounds);
-        let is_account_bound = room.is_some_and(|room| room < purse.room);
-        purse.room = room.map_or(purse.room, |room| room.min(purse.room));
+        let given = sums.reserved.left_after(sums.lost);
+        let is_account_bound = room.is_some_and(|room| room.bind(&mut purse, given));
         purse.trust = trust;
         let limit = view.limit(definition, purse.ahead);
         purse.most = limit.most;
@@ -258,14 +258,17 @@ impl Book {
         campaign: &Campaign,
         turn: &Turn<'_>,
         sums: &Sums,
-        room: Option<Micros>,
+        room: Option<Room>,
         outlooks: &[Outlook],
     ) -> Option<Binding> {
         let definition = &campaign.definition;
         let is_halted = self.accounts.is_halted(definition.account);
         let gate = guard::gate(definition, is_halted, turn.hour_of_week);
         // Without an account's money nothing new can be given, and nothing given is left to spend.
-        let is_broke = room.is_some_and(|room| room <= Micros::ZERO) && sums.open <= Micros::ZERO;
+        let is_broke = room.is_some_and(|room| {
+            let kept = room.most.map_or(sums.open, |most| most.min(sums.open));
+            room.more <= Micros::ZERO && kept <= Micros::ZERO
+        });
         let (at_ms, settled) = (turn.now.at_ms, sums.settled);
         gate.filter(|&found| found == Binding::Halted)
             .or_else(|| reason_to_hold(definition, at_ms, outlooks, settled, sums.today))

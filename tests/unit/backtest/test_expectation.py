@@ -31,6 +31,7 @@ GOOD = Outlook(
     clicks=4_800,
     conversions=240.0,
     spend_micros=2_400_000_000,
+    impressions=240_000,
     seconds=86_400.0,
     traffic_spread=0.1,
     prospect=prospect(240.0, 0.05),
@@ -40,12 +41,20 @@ DEAR = msgspec.structs.replace(
 )
 
 
-def expected(budget: float, *outlooks: Outlook, days: float = 1.0) -> Expectation:
+def expected(
+    budget: float,
+    *outlooks: Outlook,
+    days: float = 1.0,
+    target_reach: int | None = None,
+    is_for_reach: bool = False,
+) -> Expectation:
     return expect(
         outlooks or (GOOD, DEAR),
         budget_micros=round(budget * 1e6),
         days=days,
         value_micros=20_000_000,
+        target_reach=target_reach,
+        is_for_reach=is_for_reach,
     )
 
 
@@ -108,3 +117,41 @@ def test_a_campaign_that_nothing_was_seen_of_is_expected_nothing() -> None:
     assert found.platforms == ()
     assert found.conversions.value == 0.0
     assert found.cpa_micros is None
+
+
+def test_a_target_reach_that_comes_first_ends_the_spending() -> None:
+    free, bound = expected(1_000, GOOD), expected(1_000, GOOD, target_reach=240_000 + 25_000)
+    assert free.reach is None
+    assert free.impressions.value == pytest.approx(100_000)
+    assert bound.spend_micros == pytest.approx(250_000_000)
+    assert bound.conversions.value == pytest.approx(free.conversions.value / 4)
+    assert bound.impressions.value == bound.impressions.high == pytest.approx(25_000)
+    assert bound.most_spend_micros == free.most_spend_micros
+    assert bound.reach is not None
+    assert (bound.reach.shown, bound.reach.target) == (240_000, 265_000)
+    assert bound.reach.chance > 0.99
+
+
+def test_the_chance_of_a_target_reach_is_even_where_it_is_what_is_expected() -> None:
+    chances = []
+    for target in (1, 240_000, 300_000, 340_000, 380_000, 900_000):
+        found = expected(1_000, GOOD, target_reach=target)
+        assert found.reach is not None
+        chances.append(found.reach.chance)
+    assert chances[:2] == [1.0, 1.0], "it is there already"
+    assert expected(1_000, GOOD, target_reach=240_000).spend_micros == 0
+    assert all(more > less for more, less in pairwise(chances[1:]))
+    assert chances[3] == pytest.approx(0.5)
+    unseen = msgspec.structs.replace(GOOD, clicks=0, impressions=0)
+    nothing = expected(1_000, unseen, target_reach=10).reach
+    assert nothing is not None
+    assert nothing.chance == 0.0
+
+
+def test_for_reach_money_goes_first_where_it_shows_most() -> None:
+    shown = msgspec.structs.replace(DEAR, impressions=480_000)
+    found = expected(1_000, GOOD, shown, is_for_reach=True)
+    assert {one.platform: one.spend_micros for one in found.platforms} == {
+        "google": 0,
+        "meta": 1_000_000_000,
+    }

@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from engine.campaigns.files.reader import Found
+from engine.campaigns.files.reader import Found, read_definitions
+from engine.campaigns.files.times import Relative
 from engine.campaigns.publisher import Outcome, Published, Publisher, RefusedError, planned
 from engine.campaigns.repository import Repository, Stored, state_by_flight
-from engine.domain.campaign import Campaign, Definition, Flight
+from engine.domain.campaign import Campaign, Definition, Flight, PlatformBounds
 from engine.domain.lifecycle import State
 from engine.errors import BrokerError, ConflictError, DefinitionError, TransitionError
 from engine.messaging.memory import MemoryBroker, MemoryServer
@@ -69,6 +73,45 @@ async def test_a_new_campaign_is_active_in_its_flight_and_scheduled_before_it() 
     assert (await desk.stored("now")).changed_by == "me"
 
 
+@pytest.mark.parametrize(
+    ("ends", "length"), [("+2h", 7_200), ("+1d", 23 * 3_600), ("2024-12-01", None)]
+)
+async def test_a_flight_that_starts_now_keeps_its_start_when_it_is_published_again(
+    ends: str, length: int | None, tmp_path: Path
+) -> None:
+    # The first of its days, 31 March 2024, has 23 hours where the campaign is.
+    began = datetime(2024, 3, 30, 12, tzinfo=UTC).timestamp()
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "- {id: a, budget: 10, currency: EUR, timezone: Europe/Berlin, conversion_value: 20,\n"
+        f"   platforms: [meta], flight: {{starts_at: now, ends_at: {ends}}}}}\n"
+    )
+    desk = Desk()
+
+    async def publish(at: float) -> Published:
+        return await desk.publisher.publish(read_definitions([path], now=at).found)
+
+    assert counts(await publish(began)) == (1, 0, 0, 0)
+    first = (await desk.stored("a")).definition.flight
+    assert first.starts_at == began
+    assert length is None or first.ends_at == began + length
+    assert counts(await publish(began + 5_000.5)) == (0, 0, 1, 0)
+    path.write_text(path.read_text().replace("now", "+1h"))
+    assert counts(await publish(began + 6_000)) == (0, 0, 1, 0)
+    path.write_text(path.read_text().replace("budget: 10", "budget: 11"))
+    assert counts(await publish(began + 7_000)) == (0, 1, 0, 0)
+    assert (await desk.stored("a")).definition.flight == first
+
+
+async def test_a_campaign_that_was_to_start_later_starts_now_where_its_file_says_so() -> None:
+    desk = Desk()
+    later = Flight(starts_at=START + 60, ends_at=START + DAY)
+    await desk.publish(definition("a", flight=later))
+    now = Found(definition("a"), "a.yaml", 1, Relative(ends="+1d"))
+    assert counts(await desk.publisher.publish([now])) == (0, 1, 0, 0)
+    assert (await desk.stored("a")).definition.flight == now.definition.flight
+
+
 async def test_a_draft_stays_one_until_it_is_resumed() -> None:
     desk = Desk()
     await desk.publish(definition(), as_draft=True)
@@ -105,6 +148,35 @@ async def test_raising_the_budget_of_an_exhausted_campaign_lets_it_run_again() -
     assert (await desk.stored()).state is State.EXHAUSTED  # lowered, not raised
     await desk.publish(definition(budget_micros=150_000_000))
     assert (await desk.stored()).state is State.ACTIVE
+
+
+def linked(name: str, entity: str = "adsets/7", **fields: Any) -> Definition:  # noqa: ANN401
+    to = PlatformBounds(ad_account="act_1", entity=entity)
+    return definition(name, platforms={"meta": to}, **fields)
+
+
+async def test_an_entity_that_two_campaigns_of_the_files_link_is_refused_to_both() -> None:
+    desk = Desk()
+    published = await desk.publish(linked("a"), linked("b"), linked("c", "adsets/8"))
+    assert counts(published) == (1, 0, 0, 2)
+    assert str(published.problems[0]) == (
+        "a.yaml:1: a: platforms.meta.entity: wanted an entity that no other campaign steers, "
+        "found adsets/7 of act_1, linked to 'b' too (at a.yaml:2)"
+    )
+    assert (await desk.stored("c")).definition.platforms["meta"].entity == "adsets/8"
+
+
+async def test_an_entity_of_a_published_campaign_is_refused_until_that_lets_go_of_it() -> None:
+    desk = Desk()
+    await desk.publish(linked("a"))
+    published = await desk.publish(linked("b"))
+    assert counts(published) == (0, 0, 0, 1)
+    assert "linked to 'a' too (published already)" in str(published.problems[0])
+    assert counts(await desk.publish(linked("a"))) == (0, 0, 1, 0), "its own it may keep"
+    assert counts(await desk.publish(linked("b"), linked("a", "adsets/9"))) == (1, 1, 0, 0)
+    await desk.move(State.STOPPED, "b")
+    assert counts(await desk.publish(linked("c"))) == (1, 0, 0, 0), "one that has ended has none"
+    assert counts(await desk.publish(linked("b"), linked("c"))) == (0, 0, 2, 0)
 
 
 async def test_a_campaign_at_its_end_stays_as_it_is() -> None:

@@ -79,6 +79,32 @@ def test_a_plan_as_json_has_every_field_before_and_after(
     assert [one["campaign"] for one in found["create"]] == ["b"]
 
 
+def test_a_flight_from_now_on_is_no_change_the_second_time(
+    engine: "Engine", files: Callable[..., Path]
+) -> None:
+    path = files(row("a", flight={"starts_at": "now", "ends_at": "+30d"}))
+    assert "1 created" in engine("apply", path, "--yes").out
+    assert "0 to change, 1 unchanged" in engine("plan", path).out
+    flight = {"starts_at": "now", "ends_at": "+31d"}
+    lines = engine("plan", files(row("a", flight=flight))).out.splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == ["flight.ends_at"]
+    engine("apply", files(row("a", flight=flight)), "--yes")
+    assert "0 to change, 1 unchanged" in engine("plan", files(row("a", flight=flight))).out
+
+
+def test_a_plan_names_both_campaigns_that_are_linked_to_one_entity(
+    engine: "Engine", files: Callable[..., Path]
+) -> None:
+    link = {"google": {"ad_account": "1234567890", "entity": "adGroups/55"}}
+    engine("apply", files(row("a", platforms=link)), "--yes")
+    path = files(row("b", platforms=link), row("c"))
+    for command in (["plan"], ["apply", "--dry-run"], ["publish", "--dry-run"]):
+        code, _, err = engine(*command, path)
+        assert code == 1
+        assert "b: platforms.google.entity: wanted an entity that no other campaign steers" in err
+        assert "adGroups/55 of 1234567890, linked to 'a' too (published already)" in err
+
+
 def test_the_detailed_exit_code_is_terraforms(engine: "Engine", files: Callable[..., Path]) -> None:
     path = files(row("a"))
     assert engine("plan", path).code == 0

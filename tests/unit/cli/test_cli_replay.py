@@ -129,6 +129,32 @@ def test_a_forecast_rises_with_the_budget_and_says_where_the_traffic_ends(
     assert "data are thin" in said.err
 
 
+def test_a_forecast_ends_where_the_target_reach_does(recorded: "Engine") -> None:
+    shown = 2 * ROUNDS * 10_000  # by the reports
+
+    async def aim(broker: Broker) -> None:
+        fleet = Fleet()
+        fleet.broker = broker  # type: ignore[assignment]
+        stored = await broker.campaigns.get(NAME)
+        assert stored is not None
+        await fleet.publish(expected=stored.sequence, target_reach=shown + 5_000)
+
+    arguments = ("forecast", NAME, "--budget", "2000", "--days", "1")
+    free = json.loads(recorded(*arguments, "--json").out)["expected"]
+    assert free["reach"] is None
+    assert free["impressions"]["value"] > 5_000
+    recorded.with_broker(aim)
+    bound = json.loads(recorded(*arguments, "--json").out)["expected"]
+    assert bound["reach"]["shown"] == shown
+    assert bound["impressions"]["value"] == pytest.approx(5_000)
+    assert bound["spend_micros"] < free["spend_micros"]
+    lines = recorded(*arguments).out.splitlines()
+    assert "  impressions  5,000.0 " in "\n".join(lines)
+    said = "target reach 805,000 impressions, 800,000 of them in the samples kept: a chance of 100%"
+    assert any(said in line for line in lines)
+    assert any("the target reach ends it" in line for line in lines)
+
+
 def test_a_forecast_of_nobody_names_the_nearest(recorded: "Engine") -> None:
     result = recorded("forecast", "spring-shoe", "--budget", "10")
     assert result.code == 1

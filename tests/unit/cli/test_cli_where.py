@@ -68,6 +68,32 @@ def test_the_choice_is_counted_and_shown_and_nothing_is_done(fleet: "Engine") ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("where", "slip"),
+    [
+        ("platform=mta", "mta"),
+        ("platform!=mta", "mta"),
+        ("roi<0 and platforms in (google, goggle)", "goggle"),
+        ("not best=meto", "meto"),
+    ],
+)
+def test_a_slip_of_the_pen_in_a_platform_chooses_nobody(
+    fleet: "Engine", where: str, slip: str
+) -> None:
+    before = states(fleet)
+    for command in (["pause", "--yes"], ["list"]):
+        code, out, err = fleet(*command, "--where", where)
+        assert (code, out) == (2, "")
+        assert "one of google, meta (did you mean " in err
+        assert err.rstrip().splitlines()[-1].index("^") - 2 == where.index(slip)
+    assert states(fleet) == before
+
+
+def test_a_platform_that_nobody_is_on_may_be_asked_for(fleet: "Engine") -> None:
+    assert fleet("list", "--where", "platform=tiktok").code == 0
+    assert "0 campaigns of 5 fit" in fleet("pause", "--where", "platform=tiktok", "--yes").err
+
+
 def test_with_yes_just_the_chosen_are_moved(fleet: "Engine") -> None:
     code, out, _ = fleet("pause", "--where", WHERE, "--yes", "--note", "meta loses")
     assert (code, out) == (0, "1 of 1 campaign paused\n")

@@ -248,6 +248,21 @@ async def test_where_reading_needs_the_token_it_is_traded_for_a_cookie(
         assert order.status == 401
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("said_by", ["x-forwarded-proto", "origin"])
+async def test_the_cookie_of_a_login_by_https_is_for_https_alone(
+    broker: MemoryBroker, scheme: str, said_by: str
+) -> None:
+    async with serving(broker, reading_needs_token=True) as (_, port):
+        values = {"origin": f"{scheme}://127.0.0.1:{port}", "x-forwarded-proto": scheme}
+        login = await ask(
+            port, "/api/login", method="POST", body={"token": TOKEN},
+            headers={said_by: values[said_by]},
+        )  # fmt: skip
+        assert login.status == 200
+        assert login.headers["set-cookie"].endswith("; Secure") == (scheme == "https")
+
+
 def test_a_public_address_needs_a_token_that_was_chosen() -> None:
     with pytest.raises(ConfigError, match=r"--bind 0\.0\.0\.0: a token"):
         listen("0.0.0.0", 0, has_token=False)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engine.market.landscape import Series, series_of
+from engine.market.landscape import Landscape, Series, series_of
 from engine.market.market import Market, Sold
 from engine.market.profiles import PROFILES
 
@@ -66,6 +66,15 @@ def test_a_market_that_recalls_what_it_sold_goes_on_as_if_it_had_never_stopped()
         assert np.array_equal(columns(after, name), columns(expected[20:], name))
     assert np.array_equal(restarted.books.spend_micros, steady.books.spend_micros)
     assert np.array_equal(restarted.books.conversions, steady.books.conversions)
+
+
+def test_the_world_at_a_time_does_not_depend_on_what_was_asked_before() -> None:
+    series = [series_of("a", platform) for platform in PROFILES]
+    asked = Landscape(series, seed=7)
+    for day in (19_000.0, 19_000.05, 19_000.2, 19_002.0, 19_000.05, 18_999.9):
+        found, fresh = asked.at(day), Landscape(series, seed=7).at(day)
+        assert np.array_equal(found.cvr, fresh.cvr)
+        assert np.array_equal(found.price_log, fresh.price_log)
 
 
 @pytest.mark.parametrize("cap", [1, 99, 999_999, 1_234_567, 50_000_000])

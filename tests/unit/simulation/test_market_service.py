@@ -6,15 +6,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 
 from engine.core.frames import Frame, decode_frame, spend_micros
 from engine.domain.campaign import PlatformBounds
 from engine.domain.codec import encode_campaign
 from engine.domain.ids import partition_of
+from engine.market.landscape import series_of
 from engine.market.market import Market
 from engine.messaging.memory import MemoryBroker, MemoryServer
 from engine.messaging.ports import Message
 from engine.messaging.records import Columns, Decide, Take, encode
+from engine.simulation.recall import recall
 from engine.simulation.samples import rows_at_ms
 from engine.simulation.service import MarketService
 from support.clock import ManualClock, settle
@@ -292,3 +295,50 @@ async def test_a_frame_that_was_stored_twice_is_recalled_once(stage: Stage) -> N
         place = stage.market.place_of(SHOES, "google")
         assert place is not None
         assert stage.market.books.spend_micros[place] == 8_000_000
+
+
+async def test_a_market_that_has_hours_to_recall_says_so_and_may_be_stopped(stage: Stage) -> None:
+    for sequence, ago in enumerate((7_000.0, 3.0), start=1):
+        sold = report(SHOES, "google", at=START - ago, spend_micros=1_000_000)
+        payload = frame(P, [sold], sequence=sequence)
+        await stage.broker.frames.publish(P, payload, message_id=str(sequence))
+    stage.market.add([(series_of(SHOES, "google"), 0)])
+    asked: list[bool] = []
+
+    def is_stopped() -> bool:
+        asked.append(len(asked) > 3)
+        return asked[-1]
+
+    with structlog.testing.capture_logs() as said:
+        await recall(
+            stage.market,
+            frames=stage.broker.frames,
+            clock=stage.clock,
+            settled_micros={},
+            is_stopped=is_stopped,
+        )
+    assert said[0] == {
+        "event": "market_recalling",
+        "log_level": "info",
+        "rows": 2,
+        "steps": 6_998,
+    }
+    assert len(asked) == 5
+    assert stage.market.books.spend_micros.tolist() == [1_000_000], "stopped before the second"
+
+
+async def test_what_is_dated_later_than_now_is_spent_and_replays_no_time_to_come(
+    stage: Stage,
+) -> None:
+    for sequence, ahead in enumerate((-5.0, 20 * 86_400.0), start=1):
+        sold = report(SHOES, "google", at=START + ahead, spend_micros=8_000_000, clicks=2)
+        payload = frame(P, [sold], sequence=sequence)
+        await stage.broker.frames.publish(P, payload, message_id=str(sequence))
+    with structlog.testing.capture_logs() as said:
+        async with stage.running():
+            await settle()
+    assert [one["event"] for one in said].count("market_recalling") == 0
+    place = stage.market.place_of(SHOES, "google")
+    assert place is not None
+    assert stage.market.books.spend_micros[place] == 16_000_000
+    assert stage.market.books.clicks[place] == 2

@@ -2,12 +2,12 @@
 
 import re
 from datetime import UTC, tzinfo
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from zoneinfo import available_timezones
 
 from engine.campaigns.files.fields import Fields, Report, did_you_mean
 from engine.campaigns.files.rows import Columns, Path, Problem, Row, shown
-from engine.campaigns.files.times import instant, zone_of
+from engine.campaigns.files.times import Relative, instant, zone_of
 from engine.domain.campaign import Definition, Flight, Guardrails, PlatformBounds, Strategy
 from engine.domain.dayparts import RULE_WANTED
 from engine.domain.feasibility import Conflict, conflicts_of
@@ -15,7 +15,7 @@ from engine.domain.money import LARGEST_MICROS, from_micros, has_minor_units
 from engine.domain.validation import EARLIEST, LATEST, problems_of
 from engine.errors import DefinitionError
 
-__all__ = ["COLUMNS", "FIELDS", "Written", "conflict_path", "definition_of"]
+__all__ = ["COLUMNS", "FIELDS", "Defined", "Written", "conflict_path", "definition_of"]
 
 FIELDS = (
     "id",
@@ -65,7 +65,14 @@ COLUMNS = Columns(
 _T = TypeVar("_T")
 
 
-def definition_of(row: Row, *, now: float) -> Definition | list[Problem]:
+class Defined(NamedTuple):
+    """What a row stands for."""
+
+    definition: Definition
+    relative: Relative | None  # where its flight starts so long from now
+
+
+def definition_of(row: Row, *, now: float) -> Defined | list[Problem]:
     """Return the definition a row stands for, or everything that is wrong with it."""
     return _Reader(row, now).read()
 
@@ -77,9 +84,10 @@ class _Reader:
         self._row = row
         self._now = now
         self._refused: dict[Path, Problem] = {}
+        self._relative: Relative | None = None
         self._values = _nested(row.fields, self._report) if row.is_text else row.fields
 
-    def read(self) -> Definition | list[Problem]:
+    def read(self) -> Defined | list[Problem]:
         fields = Fields(self._values, report=self._report, is_text=self._row.is_text)
         fields.know(*FIELDS)
         fields.require("id", "budget", "flight", "platforms")
@@ -91,7 +99,9 @@ class _Reader:
                 if conflict.is_certain:
                     self._report(conflict_path(conflict), conflict.wanted, Written(conflict.found))
         problems = list(self._refused.values())
-        return sorted(problems, key=lambda problem: problem.line or 0) or definition
+        if problems:
+            return sorted(problems, key=lambda problem: problem.line or 0)
+        return Defined(definition, self._relative)
 
     def _definition(self, fields: Fields) -> Definition:
         currency = fields.text("currency", "USD")
@@ -125,6 +135,7 @@ class _Reader:
             flight.require(*FLIGHT)
         starts_at = self._instant(flight, "starts_at", zone, self._now)
         ends_at = self._instant(flight, "ends_at", zone, starts_at or self._now)
+        self._relative = Relative.of(flight.raw("starts_at"), flight.raw("ends_at"))
         return Flight(starts_at=_or(starts_at, EARLIEST), ends_at=_or(ends_at, LATEST - 1))
 
     def _instant(self, flight: Fields, name: str, zone: tzinfo, since: float) -> float | None:

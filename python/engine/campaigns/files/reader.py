@@ -13,6 +13,7 @@ from engine.campaigns.files.json_rows import json_rows
 from engine.campaigns.files.jsonl_rows import jsonl_rows
 from engine.campaigns.files.rows import Columns, Problem, Row
 from engine.campaigns.files.source import UnreadableError, check, text_of
+from engine.campaigns.files.times import Relative
 from engine.domain.accounts import Account
 from engine.domain.campaign import Definition
 from engine.domain.feasibility import conflicts_of
@@ -36,6 +37,7 @@ class Found(msgspec.Struct, frozen=True):
     definition: Definition
     file: str
     line: int
+    relative: Relative | None = None  # where its flight was written to start so long from now
 
 
 class FoundAccount(msgspec.Struct, frozen=True):
@@ -89,16 +91,18 @@ def read_definitions(
                 problems.append(row)
                 refused += row.line is not None
                 continue
-            definition = definition_of(row, now=now)
-            if not isinstance(definition, Definition):
-                problems += definition
+            defined = definition_of(row, now=now)
+            if isinstance(defined, list):
+                problems += defined
                 refused += 1
-            elif (first := places.get(definition.id)) is not None:
+                continue
+            definition = defined.definition
+            if (first := places.get(definition.id)) is not None:
                 problems.append(_twice(row, first))
                 repeated.add(definition.id)
                 refused += 1
             else:
-                places[definition.id] = Found(definition, row.file, row.line)
+                places[definition.id] = Found(definition, row.file, row.line, defined.relative)
                 warnings += _warnings(row, definition)
     for campaign in repeated:
         del places[campaign]
