@@ -60,7 +60,7 @@ pub(crate) fn learned(number: f64) -> f64 {
 
 /// Returns an amount as it may be kept: 0 and above.
 pub(crate) fn learned_amount(amount: f64) -> f64 {
-    learned(amount).max(0.0)
+    amount.max(0.0).min(MOST_LEARNED) // `max` makes 0 of what is no number
 }
 
 /// Appends fixed-width little-endian fields.

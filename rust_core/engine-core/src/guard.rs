@@ -101,7 +101,7 @@ pub fn guarded_bid(
     let (low, high) = bounds(definition, index);
     let mut bound_by = Binding::None;
     let mut bid = if wanted.is_finite() {
-        wanted.clamp(0.0, 1e15).round() as i64
+        whole(wanted)
     } else {
         low
     };
@@ -115,12 +115,12 @@ pub fn guarded_bid(
         let most = if last > 0 {
             last
         } else {
-            facts.fallback.clamp(0.0, 1e15).round() as i64
+            whole(facts.fallback)
         };
         let to = bid.min(most);
         hold(&mut bid, to, Binding::Confidence);
     }
-    if last > 0 {
+    if last > 0 && bid != last {
         if facts.is_held {
             hold(&mut bid, last, Binding::HoldTime);
         }
@@ -138,6 +138,14 @@ pub fn guarded_bid(
     } else {
         (bid, bound_by)
     }
+}
+
+/// Returns the whole number nearest to an amount, halves up, from 0 to 1e15.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+fn whole(amount: f64) -> i64 {
+    let amount = amount.clamp(0.0, 1e15);
+    let below = amount as i64;
+    below + i64::from(amount - below as f64 >= 0.5)
 }
 
 /// Returns the bid nearest to `bid` that is at most `change` (a part of it) from `from`.

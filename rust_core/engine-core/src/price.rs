@@ -335,7 +335,7 @@ impl View {
         let price = ln(multiplier.max(LEAST_MULTIPLIER));
         for (outlook, lane) in outlooks.iter_mut().zip(&self.lanes) {
             outlook.unit_bid = lane.unit_bid;
-            outlook.planned = lane.at(price).1 * self.traffic;
+            outlook.planned = lane.spends(price) * self.traffic;
         }
     }
 }

@@ -107,6 +107,12 @@ pub struct Line {
     unit: f64,
 }
 
+/// Σ w·(x − t) and Σ w·t·(t − x): the sums as seen from a time x.
+struct Moments {
+    distance: i128,
+    moment: i128,
+}
+
 /// Returns the line of one rate through a window, or `None` where no sample has clicks.
 #[must_use]
 pub fn fit(sums: &Sums, series: Series) -> Option<Line> {
@@ -143,21 +149,14 @@ impl Line {
     /// Analysis, 3rd ed., 3.1 and 9.2).
     #[must_use]
     pub fn at(&self, tick: u32) -> Estimate {
-        let ahead = i128::from(since(tick, self.reference));
-        // Σ w·(x − t) and Σ w·t·(t − x): the sums as seen from the time asked for.
-        let distance = ahead * self.clicks - self.clicks_time;
-        let moment = self.clicks_time2 - ahead * self.clicks_time;
         let clicks = nearest(self.clicks);
-        let (value, leverage) = if self.determinant > 0.0 {
-            let numerator = cross(self.total, moment, self.time, -distance);
-            let off = nearest(distance);
-            (
-                numerator / (self.determinant * self.unit),
-                off / clicks * (off / self.determinant),
-            )
+        let leverage = if self.determinant > 0.0 {
+            let off = nearest(self.seen_from(tick).distance);
+            off / clicks * (off / self.determinant)
         } else {
-            (nearest(self.total) / (clicks * self.unit), 0.0)
+            0.0
         };
+        let value = self.value_at(tick);
         let half = self.variance.map_or(f64::INFINITY, |variance| {
             let parts = 1.0 / self.usual_clicks + 1.0 / clicks + leverage;
             self.quantile * (variance * parts).sqrt() / self.unit
@@ -167,6 +166,24 @@ impl Line {
             low: value - half,
             high: value + half,
             slope_per_tick: self.slope,
+        }
+    }
+
+    /// Returns the value at a time, without an interval.
+    pub(crate) fn value_at(&self, tick: u32) -> f64 {
+        if self.determinant > 0.0 {
+            let Moments { distance, moment } = self.seen_from(tick);
+            cross(self.total, moment, self.time, -distance) / (self.determinant * self.unit)
+        } else {
+            nearest(self.total) / (nearest(self.clicks) * self.unit)
+        }
+    }
+
+    fn seen_from(&self, tick: u32) -> Moments {
+        let ahead = i128::from(since(tick, self.reference));
+        Moments {
+            distance: ahead * self.clicks - self.clicks_time,
+            moment: self.clicks_time2 - ahead * self.clicks_time,
         }
     }
 

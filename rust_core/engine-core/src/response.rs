@@ -274,6 +274,15 @@ impl Curve {
         (self.rate * more * share, self.rate * more * paid)
     }
 
+    /// Returns the spend alone, the same to the bit: the search for a price asks for it, and no more.
+    pub(crate) fn spend_at(&self, bid: f64) -> f64 {
+        if self.first != 0.0 {
+            return self.at(bid).1;
+        }
+        let x = (bid - self.mid) / SPREAD;
+        self.rate * (self.price * below(x - SPREAD))
+    }
+
     /// Returns whether less is bid than the last click is worth.
     pub(crate) fn is_shaded(&self) -> bool {
         self.first != 0.0

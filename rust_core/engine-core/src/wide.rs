@@ -31,10 +31,16 @@ pub(crate) const fn narrow_cross(a: i128, b: i128, c: i128, d: i128) -> Option<i
 pub(crate) const fn nearest(integer: i128) -> f64 {
     let short = integer as i64;
     if short as i128 == integer {
-        short as f64 // one instruction, where 128 bits take a call
-    } else {
-        integer as f64
+        return short as f64; // one instruction, where 128 bits take a call
     }
+    // The leading 63 bits, the last of them "sticky" for all that is cut off: more than 53 bits are
+    // left, so rounding these is rounding the whole.
+    let magnitude = integer.unsigned_abs();
+    let shift = bits(integer).saturating_sub(63);
+    let kept = (magnitude >> shift) as i64;
+    let is_cut = magnitude & ((1 << shift) - 1) != 0;
+    let scaled = (kept | is_cut as i64) as f64 * power_of_two(shift);
+    if integer < 0 { -scaled } else { scaled }
 }
 
 const fn bits(integer: i128) -> u32 {

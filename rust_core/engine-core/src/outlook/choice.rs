@@ -297,9 +297,10 @@ impl Choice {
     /// Returns the method with the least loss of those that pass, the first of equals; one that was
     /// never judged comes last.
     fn best(&self, passes: impl Fn(Method) -> bool) -> Option<Method> {
-        let loss = |method: Method| self.loss(method).unwrap_or(f64::INFINITY);
         let passing = ALL.into_iter().filter(|&method| passes(method));
-        passing.min_by(|&a, &b| loss(a).total_cmp(&loss(b)))
+        let losses = passing.map(|method| (method, self.loss(method).unwrap_or(f64::INFINITY)));
+        let least = losses.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        least.map(|(method, _)| method)
     }
 
     fn loss(&self, method: Method) -> Option<f64> {

@@ -159,7 +159,7 @@ impl View<'_> {
         let unit = f64::from(self.unit_micros);
         let of = |line: &Option<Line>, unit: f64, season, model| Candidates {
             level: line.map(|line| line.mean() * unit),
-            line: line.map(|line| line.at(next).value * unit),
+            line: line.map(|line| line.value_at(next) * unit),
             season,
             model,
         };
