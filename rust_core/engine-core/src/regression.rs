@@ -116,28 +116,38 @@ struct Moments {
 /// Returns the line of one rate through a window, or `None` where no sample has clicks.
 #[must_use]
 pub fn fit(sums: &Sums, series: Series) -> Option<Line> {
-    if sums.clicks == 0 {
-        return None;
-    }
+    (sums.clicks != 0).then(|| line_of(sums, Times::of(sums), series))
+}
+
+/// Returns the lines of both rates, CPC's first.
+pub(crate) fn fit_both(sums: &Sums) -> Option<(Line, Line)> {
+    (sums.clicks != 0).then(|| {
+        let times = Times::of(sums);
+        let of = |series| line_of(sums, times, series);
+        (of(Series::Cpc), of(Series::Cvr))
+    })
+}
+
+fn line_of(sums: &Sums, times: Times, series: Series) -> Line {
     let (column, unit) = match series {
         Series::Cpc => (&sums.spend, 1.0),
         Series::Cvr => (&sums.milliconversions, 1000.0),
     };
-    let spread = Spread::of(sums, column);
-    Some(Line {
+    let spread = Spread::of(sums, times, column);
+    Line {
         reference: sums.reference,
         clicks: sums.clicks,
         clicks_time: sums.clicks_time,
         clicks_time2: sums.clicks_time2,
         total: column.total,
         time: column.time,
-        determinant: spread.determinant,
+        determinant: times.determinant,
         slope: spread.slope / unit,
         variance: spread.variance,
         quantile: student_975(spread.degrees),
         usual_clicks: nearest(sums.clicks) / f64::from(sums.weighted),
         unit,
-    })
+    }
 }
 
 impl Line {
@@ -217,17 +227,17 @@ impl Line {
     }
 }
 
-/// The slope, and what is left beside the line.
-struct Spread {
+/// How far apart the times of a window are: what the lines of both rates have in common.
+#[derive(Clone, Copy)]
+struct Times {
+    /// Σ w · Σ w·t² − (Σ w·t)², where 128 bits hold it.
+    exact: Option<i128>,
+    /// The same, and 0 for level lines.
     determinant: f64,
-    slope: f64,
-    degrees: u32,
-    /// Of one click's worth; `None` without a degree of freedom.
-    variance: Option<f64>,
 }
 
-impl Spread {
-    fn of(sums: &Sums, column: &Column) -> Self {
+impl Times {
+    fn of(sums: &Sums) -> Self {
         let (w, wt, wtt) = (sums.clicks, sums.clicks_time, sums.clicks_time2);
         let exact = narrow_cross(w, wtt, wt, wt);
         let determinant = match exact {
@@ -235,6 +245,22 @@ impl Spread {
             Some(exact) => nearest(exact),
             None => cross(w, wtt, wt, wt),
         };
+        Self { exact, determinant }
+    }
+}
+
+/// The slope, and what is left beside the line.
+struct Spread {
+    slope: f64,
+    degrees: u32,
+    /// Of one click's worth; `None` without a degree of freedom.
+    variance: Option<f64>,
+}
+
+impl Spread {
+    fn of(sums: &Sums, times: Times, column: &Column) -> Self {
+        let (w, wt, wtt) = (sums.clicks, sums.clicks_time, sums.clicks_time2);
+        let Times { exact, determinant } = times;
         let is_level = determinant <= 0.0;
         // Σw·Σyt − Σwt·Σy: at most 2^38 · 2^76, so it fits.
         let rise = if is_level {
@@ -278,7 +304,6 @@ impl Spread {
         };
         let squares = squares + loose;
         Self {
-            determinant,
             slope,
             degrees,
             variance: (degrees > 0).then(|| squares.max(0.0) / f64::from(degrees)),

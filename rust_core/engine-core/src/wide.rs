@@ -13,7 +13,13 @@ pub(crate) fn cross(a: i128, b: i128, c: i128, d: i128) -> f64 {
 }
 
 /// Returns `a·b − c·d`, or `None` where that could pass 127 bits.
+#[allow(clippy::cast_possible_truncation, reason = "what is cut is looked at")]
 pub(crate) const fn narrow_cross(a: i128, b: i128, c: i128, d: i128) -> Option<i128> {
+    // Of 64 bits each, as most are, two multiplications do.
+    let (e, f, g, h) = (a as i64, b as i64, c as i64, d as i64);
+    if a == e as i128 && b == f as i128 && c == g as i128 && d == h as i128 {
+        return Some(e as i128 * f as i128 - g as i128 * h as i128);
+    }
     // Comparing lengths is an order cheaper than multiplications that detect their overflow.
     if bits(a) + bits(b) <= 126 && bits(c) + bits(d) <= 126 {
         Some(a * b - c * d)
