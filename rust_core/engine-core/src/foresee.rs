@@ -100,7 +100,8 @@ impl Book {
 
     /// Returns what is held of a series' CVR, as the next round will have learned it.
     fn held_now(&self, campaign: &Campaign, slot: usize) -> Held {
-        let (rates, relatives) = campaign.rates(&self.series);
+        let mut relatives = Vec::new();
+        let rates = campaign.rates(&self.series, &mut relatives);
         let place = campaign.series.iter().position(|&own| own == slot);
         let relative = place.and_then(|place| relatives.get(place));
         let conversions = self

@@ -209,7 +209,7 @@ impl Book {
         let (settled, today) = (sums.settled, sums.today);
         let plan = Plan::new(&campaign.definition, now, settled, today, turn.day_ends_ms);
         campaign.follow_reports(now, turn.is_heard, settled);
-        let common = self.prepared(campaign, &mut desk.bases);
+        let common = self.prepared(campaign, desk);
         let times = campaign.times(&common, now.at_ms, turn.day_ends_ms);
         let clock = campaign.clock_at(&common, now.at_ms, turn.day_ends_ms);
         let rounds = clock.rounds(&times, now.interval_ms);

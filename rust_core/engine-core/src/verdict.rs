@@ -186,11 +186,14 @@ pub(crate) struct Desk {
     pub(crate) standings: Vec<Standing>,
     /// Of the plan, in micros.
     pub(crate) parts: Vec<f64>,
-    /// What a platform's part goes by, and what is newly asked for.
-    pub(crate) scores: Vec<f64>,
+    /// What a platform's part goes by: what a micro brings there, and what was lately spent.
+    pub(crate) scores: Vec<(f64, f64)>,
+    /// What is newly asked for.
     pub(crate) asked: Vec<i64>,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) bases: Vec<Basis>,
+    /// What prices make expect of each platform's CVR.
+    pub(crate) relatives: Vec<f64>,
     /// Whether the window of each series changed, those of dropped ones included.
     pub(crate) changed: Vec<bool>,
 }
