@@ -55,11 +55,11 @@ pub(crate) fn allot(
             asked.push(0);
         }
     }
-    let total: i128 = asked.iter().map(|&more| i128::from(more)).sum();
-    let room = i128::from(purse.room.0.max(0));
+    let total: i64 = asked.iter().sum(); // each at most 1e15, as its part is
+    let room = purse.room.0.max(0);
     for (offer, &more) in offers.iter_mut().zip(asked.iter()) {
         let granted = if total > room {
-            let granted = i128::from(more) * room / total.max(1);
+            let granted = i128::from(more) * i128::from(room) / i128::from(total);
             i64::try_from(granted).unwrap_or(0)
         } else {
             more
