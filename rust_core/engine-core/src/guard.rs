@@ -154,3 +154,21 @@ fn within(bid: i64, from: i64, change: f64) -> i64 {
     let most = (from as f64 * change).clamp(1.0, 1e15) as i64;
     bid.clamp(from.saturating_sub(most), from.saturating_add(most))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    #[allow(clippy::cast_possible_truncation, reason = "in range")]
+    fn a_bid_is_the_nearest_whole_amount_and_halves_go_up() {
+        let just_less = 0.5 - f64::EPSILON / 4.0;
+        let ends = [f64::NAN, -3.0, 0.0, just_less, 1e15 - 0.5, 1e15, 1e18];
+        let steps = (0..4000).map(|step| f64::from(step) * 0.125);
+        let large = (0..4000).map(|step| 4.0e12 + f64::from(step) * 0.125);
+        for amount in ends.into_iter().chain(steps).chain(large) {
+            let rounded = amount.clamp(0.0, 1e15).round() as i64;
+            assert_eq!(whole(amount), rounded, "{amount}");
+        }
+    }
+}

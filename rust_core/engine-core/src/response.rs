@@ -390,6 +390,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_spent_alone_is_the_same_to_the_bit() {
+        for is_first in [false, true] {
+            let curve = taught(13.0, 13.0, is_first).curve(13.0, 1.0);
+            for step in 0..300 {
+                let bid = 0.1 * f64::from(step);
+                let (_, spend) = curve.at(bid);
+                assert_eq!(curve.spend_at(bid).to_bits(), spend.to_bits(), "{bid}");
+            }
+        }
+    }
+
+    #[test]
     fn a_place_is_the_inverse_of_what_is_charged() {
         for &(charged, x) in CHARGED.iter() {
             assert!((place(charged) - x).abs() < 1e-9);
