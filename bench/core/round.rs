@@ -4,7 +4,7 @@
 //! Rounds of which all, one in ten or none were heard from, and the floor, take turns, so that a busy
 //! machine is busy for all of them; what counts is the least of each, in time on a core. The floor
 //! reads and writes once, in order, about as many bytes as the book keeps for its decisions. The last
-//! line is one JSON object.
+//! line is one JSON object, which also tells how many bytes all state of a campaign-platform takes.
 //!
 //! `ROUND_CAMPAIGNS` names the sizes: `10000,100000` unless it is set; a million takes 8 GB.
 
@@ -173,8 +173,10 @@ fn main() {
                 "{campaigns:>8} campaigns × 4, heard from: {name:<10} {ms:>9.2} ms {each:>8.0} ns each {times:>7.1} × floor"
             );
         }
+        let bytes = running.book.bytes() / running.book.series();
+        println!("{campaigns:>8} campaigns × 4: {bytes} bytes a campaign-platform");
         told = format!(
-            "{{\"campaigns\": {campaigns}, \"round_ms_none\": {none:.2}, \"round_ms_changed10\": {tenth:.2}, \"round_ms_all\": {all:.2}, \"round_floor_ms\": {floor:.2}}}"
+            "{{\"campaigns\": {campaigns}, \"round_ms_none\": {none:.2}, \"round_ms_changed10\": {tenth:.2}, \"round_ms_all\": {all:.2}, \"round_floor_ms\": {floor:.2}, \"bytes_per_slot_all\": {bytes}}}"
         );
     }
     println!("{told}");

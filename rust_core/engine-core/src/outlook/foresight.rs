@@ -386,6 +386,11 @@ impl Foresight {
         }
     }
 
+    /// Returns how many bytes it takes, its season's included.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.season.bytes_apart()
+    }
+
     pub(crate) fn write(&self, out: &mut Writer) {
         for choice in [&self.cpc, &self.cvr, &self.traffic] {
             choice.write(out);
