@@ -115,7 +115,7 @@ impl Book {
                 continue;
             };
             let bid = series.bid_micros;
-            let is_known = |glance: &Glance| glance.bid_micros.is_none_or(|known| known == bid);
+            let is_known = |glance: &Glance| glance.is_for(bid);
             if is_changed {
                 let cvr = series.basis.held_cvr;
                 self.hear(slot, now, cvr, traffic);

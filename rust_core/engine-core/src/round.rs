@@ -275,7 +275,11 @@ impl Book {
     #[allow(clippy::cast_precision_loss)]
     fn outlook(&self, definition: &Definition, slot: usize, now: &Now) -> Outlook {
         let Some(series) = self.series.get(slot) else {
-            return Outlook::default();
+            return Outlook {
+                cpc_micros: f64::NAN,
+                cvr: f64::NAN,
+                ..Outlook::default()
+            };
         };
         let found;
         let glance = if let Some(glance) = &series.glance {

@@ -93,8 +93,9 @@ pub const BINDINGS: [&str; 25] = [
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(missing_docs)]
 pub struct Outlook {
-    pub cpc_micros: Option<f64>,
-    pub cvr: Option<f64>,
+    /// No number where nothing is forecast.
+    pub cpc_micros: f64,
+    pub cvr: f64,
     pub confidence: f64,
     /// Clicks in the window.
     pub clicks: u64,
