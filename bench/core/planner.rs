@@ -4,26 +4,34 @@
 //!
 //! A round pays this once per campaign, so it decides how many campaigns a core can plan. `1000 bids`
 //! prices each opportunity of a busy round (a logarithm and an exponential each); `64 classes` has
-//! them grouped by worth, and is what the decision itself costs.
+//! them grouped by worth, and is what the decision itself costs. The last line is one JSON object: that of
+//! three platforms, beside reading once the landscapes of all its scenarios.
 
 #![allow(
     missing_docs,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     reason = "criterion's macros have no docs, and a panic is how a benchmark of nonsense ends"
 )]
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+#[path = "floor.rs"]
+mod floor;
+
+use criterion::{BatchSize, Criterion, criterion_group};
 use engine_core::money::Micros;
 use engine_core::planner::{
-    Goal, History, Opportunities, Outcomes, PastCampaign, Place, Planner, Terms,
+    Goal, History, Opportunities, Outcomes, PastCampaign, Place, Planner, SHADOWS, Terms,
 };
 use std::hint::black_box;
 
 const ROUNDS: usize = 48;
 const HALF_WAY: usize = 20;
+/// Of the decision that is told in one line.
+const PLATFORMS: usize = 3;
+const SCENARIOS: usize = 72;
 
 /// A sequence that looks random and is always the same: numbers from 0 to 1.
 struct Noise(u64);
@@ -170,5 +178,52 @@ fn decide(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Times one decision over three platforms, in turn with reading once all that it looks for its price in:
+/// what each scenario is worth and costs, at each shadow price, on each platform. Prints a line of JSON.
+fn beside_reading() {
+    const TURNS: usize = 60;
+    const EACH: usize = 20;
+    let history = history();
+    let before = planner(&history, PLATFORMS as u64, Goal::Hard);
+    let mut noise = Noise(3);
+    let worths: Vec<Vec<f64>> = (0..PLATFORMS).map(|_| noise.worths(64, 0.004)).collect();
+    let found = opportunities(&worths);
+    let curves = vec![[1.0; SHADOWS]; 2 * PLATFORMS * SCENARIOS];
+    let times: Vec<[f64; 2]> = (0..TURNS)
+        .map(|_| {
+            let mut planners = vec![before.clone(); EACH];
+            let decided = floor::time(|| {
+                for planner in &mut planners {
+                    black_box(planner.decide(HALF_WAY, &found)).expect("legal");
+                }
+            });
+            let read = floor::time(|| {
+                for _ in 0..EACH {
+                    black_box(sums(&curves));
+                }
+            });
+            [decided, read].map(|time| floor::ns_each(time, EACH) / 1e3)
+        })
+        .collect();
+    let [solve, read] = floor::undisturbed(&times);
+    println!("{{\"solve_us\": {solve:.2}, \"solve_read_us\": {read:.2}}}");
+}
+
+/// Adds curves up, a shadow price each for itself.
+fn sums(curves: &[[f64; SHADOWS]]) -> [f64; SHADOWS] {
+    let mut sums = [0.0; SHADOWS];
+    for curve in black_box(curves) {
+        for (sum, found) in sums.iter_mut().zip(curve) {
+            *sum += found;
+        }
+    }
+    sums
+}
+
 criterion_group!(benches, decide);
-criterion_main!(benches);
+
+fn main() {
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+    beside_reading();
+}

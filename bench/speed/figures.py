@@ -82,7 +82,14 @@ FIGURES = (
         beside=(("round_floor_ms", "ms to read and write the state once"),),
     ),
     Figure("round_ms_all", "rounds", "the same, all heard from", "ms", 400),
-    Figure("solve_us", "criterion", "one decision with full landscapes, three platforms", "µs", 50),
+    Figure(
+        "solve_us",
+        "criterion",
+        "one decision with full landscapes, three platforms",
+        "µs",
+        50,
+        beside=(("solve_read_us", "µs to read once the landscapes of all its scenarios"),),
+    ),
     Figure("vs_numba", "peers", _STEP + "numba", "x", 3.5, is_least=True),
     Figure("vs_numpy", "peers", _STEP + "numpy, incremental sums", "x", 8, is_least=True),
     Figure("vs_go", "peers", _STEP + "Go on all cores", "x", 25, is_least=True),
@@ -133,7 +140,11 @@ FIGURES = (
         beside=(("ring_bytes_per_slot", "bytes of the samples alone"),),
     ),
     Figure(
-        "bytes_per_slot_all", "snapshot", "all state of an aggregates-only campaign", "bytes", 2000
+        "bytes_per_slot_all",
+        "rounds",
+        "memory of a campaign-platform, all state of an aggregates-only campaign",
+        "bytes",
+        2000,
     ),
     Figure(
         "snapshot_copy_ratio",

@@ -31,8 +31,11 @@ impl Book {
         for (_, series) in self.own(campaigns.get(index + SERIES)) {
             prefetch_whole(series);
         }
-        for (slot, series) in self.own(campaigns.get(index + NEWS)) {
+        let campaign = campaigns.get(index + NEWS);
+        let mut has_news = false;
+        for (slot, series) in self.own(campaign) {
             if series.is_heard {
+                has_news = true;
                 prefetch_whole(&*series.watch.learned);
                 if let Some(foresight) = series.foresight.as_deref() {
                     prefetch_whole(foresight);
@@ -41,6 +44,9 @@ impl Book {
                     prefetch_whole(header);
                 }
             }
+        }
+        if let Some(campaign) = campaign.filter(|_| has_news) {
+            prefetch_whole(&*campaign.traffic);
         }
         for (slot, series) in self.own(campaigns.get(index + SAMPLES)) {
             if series.is_heard {

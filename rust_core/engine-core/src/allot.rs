@@ -39,11 +39,7 @@ pub(crate) fn allot(
     } = desk;
     asked.clear();
     for ((offer, outlook), part) in offers.iter_mut().zip(outlooks).zip(parts) {
-        let day_cap = Micros(day_cap(definition, asked.len()));
-        let day_room = day_cap
-            .left_after(outlook.today)
-            .left_after(outlook.reserved.saturating_add(outlook.held))
-            .0;
+        let day_room = day_room(definition, asked.len(), outlook);
         let part = part.clamp(0.0, 1e15) as i64;
         offer.allotment = ledger::kept(outlook, offer.bid_micros > 0, part, purse.is_due);
         let more = (part - offer.allotment.0).max(0);
@@ -59,11 +55,11 @@ pub(crate) fn allot(
             asked.push(0);
         }
     }
-    let total: i128 = asked.iter().map(|&more| i128::from(more)).sum();
-    let room = i128::from(purse.room.0.max(0));
+    let total: i64 = asked.iter().sum(); // each at most 1e15, as its part is
+    let room = purse.room.0.max(0);
     for (offer, &more) in offers.iter_mut().zip(asked.iter()) {
         let granted = if total > room {
-            let granted = i128::from(more) * room / total.max(1);
+            let granted = i128::from(more) * i128::from(room) / i128::from(total);
             i64::try_from(granted).unwrap_or(0)
         } else {
             more
@@ -85,7 +81,10 @@ pub(crate) fn cut_back(definition: &Definition, desk: &mut Desk, purse: &Purse) 
         outlooks, offers, ..
     } = desk;
     for (index, (offer, outlook)) in offers.iter_mut().zip(outlooks.iter()).enumerate() {
-        let today_left = Micros(day_cap(definition, index)).left_after(outlook.today);
+        let Some(day_cap) = day_cap(definition, index) else {
+            continue;
+        };
+        let today_left = day_cap.left_after(outlook.today);
         if offer.allotment > today_left {
             (offer.allotment, offer.bound_by) = (today_left, Binding::DailyCap);
         }
@@ -166,31 +165,28 @@ fn split(definition: &Definition, desk: &mut Desk, wanted: f64, is_due: bool) {
     } = desk;
     let bids_by_worth = has_worth(definition);
     let platforms = offers.iter().zip(outlooks.iter()).zip(standings.iter());
+    let (mut all_scores, mut all_recent) = (0.0, 0.0);
     scores.clear();
-    scores.extend(platforms.map(|((offer, outlook), &standing)| {
-        score(definition, bids_by_worth, offer, outlook, standing)
-    }));
-    let recent = || {
-        let platforms = outlooks.iter().zip(standings.iter());
-        platforms.map(|(outlook, &standing)| {
-            if standing == Standing::Poor {
-                0.0
-            } else {
-                outlook.recent_spend.max(0.0)
-            }
-        })
-    };
+    for ((offer, outlook), &standing) in platforms {
+        let score = score(definition, bids_by_worth, offer, outlook, standing);
+        let recent = if standing == Standing::Poor {
+            0.0
+        } else {
+            outlook.recent_spend.max(0.0)
+        };
+        (all_scores, all_recent) = (all_scores + score, all_recent + recent);
+        scores.push((score, recent));
+    }
     let even = 1.0 / offers.len().max(1) as f64;
-    let (all_scores, all_recent): (f64, f64) = (scores.iter().sum(), recent().sum());
     let share = |of: f64, all: f64| if all > 0.0 { of / all } else { even };
     parts.clear();
-    for ((offer, &score), spent) in offers.iter().zip(scores.iter()).zip(recent()) {
+    for (offer, &(score, spent)) in offers.iter().zip(scores.iter()) {
         let part = 0.45 * share(score, all_scores) + 0.45 * share(spent, all_recent) + 0.1 * even;
         let few_clicks = if is_due { FEW_CLICKS } else { 0.0 } * offer.bid_micros as f64;
         parts.push((part * wanted).min(3.0 * spent + few_clicks.max(0.1 * even * wanted)));
     }
     let left = (wanted - parts.iter().sum::<f64>()).max(0.0);
-    for ((part, spent), offer) in parts.iter_mut().zip(recent()).zip(offers.iter()) {
+    for ((part, &(_, spent)), offer) in parts.iter_mut().zip(scores.iter()).zip(offers) {
         if all_recent > 0.0 {
             *part += left * spent / all_recent;
         }
@@ -201,12 +197,19 @@ fn split(definition: &Definition, desk: &mut Desk, wanted: f64, is_due: bool) {
     }
 }
 
-fn day_cap(definition: &Definition, index: usize) -> i64 {
-    let cap = definition
-        .series
-        .get(index)
-        .map_or(0, |series| series.daily_cap_micros);
-    if cap == 0 { i64::MAX } else { cap }
+fn day_cap(definition: &Definition, index: usize) -> Option<Micros> {
+    let series = definition.series.get(index);
+    let cap = series.map_or(0, |series| series.daily_cap_micros);
+    (cap != 0).then_some(Micros(cap))
+}
+
+/// Returns what may newly be asked for a platform, by the cap of its day.
+fn day_room(definition: &Definition, index: usize, outlook: &Outlook) -> i64 {
+    day_cap(definition, index).map_or(i64::MAX, |cap| {
+        let left = cap.left_after(outlook.today);
+        left.left_after(outlook.reserved.saturating_add(outlook.held))
+            .0
+    })
 }
 
 /// Returns what a micro spent brings on a platform, squared: half as good gets a quarter.

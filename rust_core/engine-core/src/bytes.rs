@@ -60,7 +60,8 @@ pub(crate) fn learned(number: f64) -> f64 {
 
 /// Returns an amount as it may be kept: 0 and above.
 pub(crate) fn learned_amount(amount: f64) -> f64 {
-    learned(amount).max(0.0)
+    let amount = amount.max(0.0); // and of what is no number
+    amount.min(MOST_LEARNED)
 }
 
 /// Appends fixed-width little-endian fields.

@@ -15,8 +15,10 @@ use crate::watch::Watch;
 use crate::window::since;
 use crate::worth::Delays;
 
-/// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book.
+/// One campaign on one platform. Its window is in `Windows`, at the slot that this has in the book. A round
+/// passes over all of them, so each is eight lines of memory and begins at one.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[repr(align(64))]
 pub(crate) struct Series {
     pub(crate) key: u64,
     /// The campaign's key.

@@ -95,7 +95,7 @@ pub(crate) fn decide(
             fallback: wanted(1.0, 0.0, Standing::Thin, true),
         };
         (offer.bid_micros, offer.bound_by) = guarded_bid(definition, index, &facts, bid);
-        offer.planned_micros = finite(Some(outlook.planned)).unwrap_or(0.0).max(0.0);
+        offer.planned_micros = finite(outlook.planned).unwrap_or(0.0).max(0.0);
     }
     let money = if is_stale {
         Binding::None
@@ -156,7 +156,7 @@ fn is_infeasible(definition: &Definition, desk: &Desk) -> bool {
 
 fn standing(worth: &Worth, offer: &Offer, outlook: &Outlook) -> Standing {
     let is_thin = outlook.clicks < THIN_CLICKS || outlook.confidence < THIN_CONFIDENCE;
-    if is_thin || outlook.cvr.is_none() {
+    if is_thin || outlook.cvr.is_nan() {
         Standing::Thin
     } else if worth.is_known && outlook.hoped_cvr * worth.costs < offer.cpc_micros {
         Standing::Poor
@@ -165,8 +165,8 @@ fn standing(worth: &Worth, offer: &Offer, outlook: &Outlook) -> Standing {
     }
 }
 
-fn finite(forecast: Option<f64>) -> Option<f64> {
-    forecast.filter(|found| found.is_finite())
+fn finite(forecast: f64) -> Option<f64> {
+    forecast.is_finite().then_some(forecast)
 }
 
 /// Lays an offer of nothing on the desk for each platform, with what is forecast there.
@@ -185,9 +185,7 @@ fn offer(worth: &Worth, desk: &mut Desk) {
             cpc_micros: cpc.unwrap_or(f64::NAN),
             cvr: cvr.unwrap_or(f64::NAN),
             roi_micros: roi.unwrap_or(f64::NAN),
-            confidence: finite(Some(outlook.confidence))
-                .unwrap_or(0.0)
-                .clamp(0.0, 1.0),
+            confidence: finite(outlook.confidence).unwrap_or(0.0).clamp(0.0, 1.0),
             planned_micros: 0.0,
             bound_by: Binding::None,
         }

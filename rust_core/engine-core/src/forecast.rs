@@ -4,7 +4,7 @@
 //! same window gives the same forecast on every machine.
 
 use crate::bytes::{Reader, Writer};
-use crate::regression::{Line, Series, fit};
+use crate::regression::{Line, fit_both};
 use crate::window::{Windows, since};
 
 pub use crate::regression::Estimate;
@@ -129,8 +129,7 @@ impl Reading {
     /// Reads a window. A single sample has no cadence: `otherwise` stands in.
     pub(crate) fn of(windows: &Windows, slot: usize, otherwise: u32) -> Self {
         let sums = windows.sums(slot);
-        let cpc = fit(&sums, Series::Cpc);
-        let cvr = fit(&sums, Series::Cvr);
+        let (cpc, cvr) = fit_both(&sums).unzip();
         let clicks = u64::try_from(sums.clicks).unwrap_or(0);
         let conversions = u64::try_from(sums.milliconversions.total).unwrap_or(0);
         let rhythm = Rhythm::of(windows, slot, otherwise);

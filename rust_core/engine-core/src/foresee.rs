@@ -100,7 +100,8 @@ impl Book {
 
     /// Returns what is held of a series' CVR, as the next round will have learned it.
     fn held_now(&self, campaign: &Campaign, slot: usize) -> Held {
-        let (rates, relatives) = campaign.rates(&self.series);
+        let mut relatives = Vec::new();
+        let rates = campaign.rates(&self.series, &mut relatives);
         let place = campaign.series.iter().position(|&own| own == slot);
         let relative = place.and_then(|place| relatives.get(place));
         let conversions = self
@@ -230,8 +231,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
     use super::*;
-    use crate::outlook::seasonal::SeasonalForecaster;
-    use crate::window::{Header, Sample, Windows};
+    use crate::window::{Sample, Windows};
 
     fn view(windows: &Windows, tick: u32) -> View<'_> {
         View {
@@ -273,19 +273,5 @@ mod tests {
         assert!(lacks[..7].iter().all(|&lack| lack == "a choice"));
         assert!(lacks[7..31].iter().all(|&lack| lack == "a season"));
         assert!(lacks[31..].iter().all(|&lack| lack == "nothing"));
-    }
-
-    #[test]
-    fn a_young_series_takes_two_kilobytes_and_little_apart() {
-        // Its window with the rests of 64 reports, and itself; its campaign is another's.
-        let report = size_of::<Sample>() + size_of::<crate::ledger::Rest>();
-        let young = size_of::<Header>() + 64 * report + size_of::<Series>();
-        assert!(young <= 2048, "{young}");
-        // What lies apart: what was learned, and its part of its campaign, here with four platforms.
-        let campaign = size_of::<Campaign>() + size_of::<crate::traffic::Traffic>();
-        let apart = size_of::<crate::watch::Learned>() + campaign / 4;
-        assert!(apart <= 600, "{apart}");
-        assert!(size_of::<Foresight>() <= 800, "{}", size_of::<Foresight>());
-        assert!(size_of::<SeasonalForecaster>() <= 200);
     }
 }

@@ -59,7 +59,7 @@ impl Book {
         let (_, day_ends) = self.day(found.definition.calendar, at_ms);
         let (settled, today) = (sums.settled, sums.today);
         let plan = Plan::new(&found.definition, &now, settled, today, day_ends);
-        let common = found.common(&self.series, &mut desk.bases);
+        let common = found.common(&self.series, &mut desk);
         let times = found.times(&common, at_ms, day_ends);
         let clock = Clock::new(&found.traffic, &times);
         let money = sums.money(&plan, clock.rounds(&times, now.interval_ms), clock.traffic);

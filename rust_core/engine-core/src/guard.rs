@@ -101,7 +101,7 @@ pub fn guarded_bid(
     let (low, high) = bounds(definition, index);
     let mut bound_by = Binding::None;
     let mut bid = if wanted.is_finite() {
-        wanted.clamp(0.0, 1e15).round() as i64
+        whole(wanted)
     } else {
         low
     };
@@ -115,12 +115,12 @@ pub fn guarded_bid(
         let most = if last > 0 {
             last
         } else {
-            facts.fallback.clamp(0.0, 1e15).round() as i64
+            whole(facts.fallback)
         };
         let to = bid.min(most);
         hold(&mut bid, to, Binding::Confidence);
     }
-    if last > 0 {
+    if last > 0 && bid != last {
         if facts.is_held {
             hold(&mut bid, last, Binding::HoldTime);
         }
@@ -140,9 +140,35 @@ pub fn guarded_bid(
     }
 }
 
+/// Returns the whole number nearest to an amount, halves up, from 0 to 1e15.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+fn whole(amount: f64) -> i64 {
+    let amount = amount.clamp(0.0, 1e15);
+    let below = amount as i64;
+    below + i64::from(amount - below as f64 >= 0.5)
+}
+
 /// Returns the bid nearest to `bid` that is at most `change` (a part of it) from `from`.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
 fn within(bid: i64, from: i64, change: f64) -> i64 {
     let most = (from as f64 * change).clamp(1.0, 1e15) as i64;
     bid.clamp(from.saturating_sub(most), from.saturating_add(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    #[allow(clippy::cast_possible_truncation, reason = "in range")]
+    fn a_bid_is_the_nearest_whole_amount_and_halves_go_up() {
+        let just_less = 0.5 - f64::EPSILON / 4.0;
+        let ends = [f64::NAN, -3.0, 0.0, just_less, 1e15 - 0.5, 1e15, 1e18];
+        let steps = (0..4000).map(|step| f64::from(step) * 0.125);
+        let large = (0..4000).map(|step| 4.0e12 + f64::from(step) * 0.125);
+        for amount in ends.into_iter().chain(steps).chain(large) {
+            let rounded = amount.clamp(0.0, 1e15).round() as i64;
+            assert_eq!(whole(amount), rounded, "{amount}");
+        }
+    }
 }

@@ -42,6 +42,7 @@ mod response;
 pub mod round;
 mod sample;
 mod shadow;
+mod size;
 pub mod snapshot;
 pub mod sweep;
 mod table;

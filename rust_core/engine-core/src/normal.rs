@@ -27,8 +27,9 @@ static TABLE: LazyLock<[f64; ENTRIES]> = LazyLock::new(|| {
 )]
 pub(crate) fn below(x: f64) -> f64 {
     let place = (x.clamp(-REACH, REACH) + REACH) * STEPS;
-    let first = (place as usize).min(ENTRIES - 2);
-    let part = place - f64::from(first as u32);
+    let first = (place as u32).min(ENTRIES as u32 - 2);
+    let part = place - f64::from(first);
+    let first = first as usize;
     match TABLE.get(first..first + 2) {
         Some(&[low, high]) => low + (high - low) * part,
         _ => 0.5,

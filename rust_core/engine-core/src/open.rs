@@ -11,7 +11,7 @@ use crate::ledger::Receipt;
 use crate::money::Micros;
 use crate::outlook::foresight::Glance;
 use crate::plan::Now;
-use crate::price::{Basis, Common};
+use crate::price::Common;
 use crate::verdict::Desk;
 use crate::watch::Seen;
 use crate::window::{REACH, since};
@@ -29,7 +29,7 @@ impl Book {
         (day_began_ms, day_ends_ms): (i64, i64),
         desk: &mut Desk,
     ) -> bool {
-        let is_taught = self.learn(campaign, now);
+        let is_taught = self.learn(campaign, now, desk);
         let day = Day {
             tick: self.tick(day_began_ms),
             is_new: day_began_ms > campaign.day_began_ms,
@@ -63,7 +63,7 @@ impl Book {
         if is_heard || is_taught {
             (campaign.common, campaign.clock) = (None, None);
         }
-        let common = self.prepared(campaign, &mut desk.bases);
+        let common = self.prepared(campaign, desk);
         let clock = campaign.clock_at(&common, now.at_ms, day_ends_ms);
         campaign.clock = Some(clock);
         self.foresee_all(campaign, now, clock.traffic, &desk.changed);
@@ -93,12 +93,12 @@ impl Book {
     }
 
     /// Returns what the price of a campaign goes by until something more is learned.
-    pub(crate) fn prepared(&mut self, campaign: &mut Campaign, bases: &mut Vec<Basis>) -> Common {
+    pub(crate) fn prepared(&mut self, campaign: &mut Campaign, desk: &mut Desk) -> Common {
         if let Some(common) = campaign.common {
             return common;
         }
-        let common = campaign.common(&self.series, bases);
-        for (&slot, basis) in campaign.series.iter().zip(bases) {
+        let common = campaign.common(&self.series, desk);
+        for (&slot, basis) in campaign.series.iter().zip(&desk.bases) {
             if let Some(series) = self.series.get_mut(slot) {
                 series.basis = *basis;
             }
@@ -115,7 +115,7 @@ impl Book {
                 continue;
             };
             let bid = series.bid_micros;
-            let is_known = |glance: &Glance| glance.bid_micros.is_none_or(|known| known == bid);
+            let is_known = |glance: &Glance| glance.is_for(bid);
             if is_changed {
                 let cvr = series.basis.held_cvr;
                 self.hear(slot, now, cvr, traffic);
@@ -136,7 +136,7 @@ impl Book {
 
     /// Learns from what was heard since the round before; returns whether anything was.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
-    fn learn(&mut self, campaign: &mut Campaign, now: &Now) -> bool {
+    fn learn(&mut self, campaign: &mut Campaign, now: &Now, desk: &mut Desk) -> bool {
         let definition = &campaign.definition;
         let clock = campaign.clock.filter(|clock| clock.shows(now.at_ms));
         let mut seen = Seen {
@@ -169,7 +169,8 @@ impl Book {
             let Some(ended) = series.watch.count(&series.account, &seen) else {
                 continue;
             };
-            let rates = *rates.get_or_insert_with(|| campaign.rates(&self.series).0);
+            let rates =
+                *rates.get_or_insert_with(|| campaign.rates(&self.series, &mut desk.relatives));
             if seen.heard_ms.is_some() && index < campaign.series.len() {
                 // As it was expected before anything of this report was learned.
                 self.answer(slot, now, seen.traffic);

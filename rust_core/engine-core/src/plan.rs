@@ -163,7 +163,7 @@ impl Campaign {
         now: &Now,
         is_heard: bool,
         (settled, reserved): (Micros, Micros),
-        click_micros: f64,
+        outlooks: &[Outlook],
         trust: f64,
     ) {
         let is_silent = self.is_silent(now);
@@ -178,7 +178,7 @@ impl Campaign {
                 spent_micros: spent.0 as f64,
                 floor_micros: plan.floor * rhythm.rounds,
                 rounds: rhythm.rounds,
-                click_micros,
+                click_micros: click_micros(&self.definition, outlooks),
                 is_cap_used,
                 can_rise: rhythm.can_rise,
                 can_fall: rhythm.can_fall,
@@ -200,9 +200,10 @@ pub(crate) fn reason_to_hold(
     settled: Micros,
     today: Micros,
 ) -> Option<Binding> {
-    let shown: u64 = outlooks.iter().fold(0, |sum, outlook| {
-        sum.saturating_add(outlook.all_impressions)
-    });
+    let shown = || {
+        let shown = outlooks.iter().map(|outlook| outlook.all_impressions);
+        shown.fold(0, u64::saturating_add)
+    };
     let bounds = definition
         .series
         .iter()
@@ -220,7 +221,7 @@ pub(crate) fn reason_to_hold(
         Some(Binding::NotStarted)
     } else if at_ms >= definition.ends_at_ms {
         Some(Binding::FlightOver)
-    } else if target_reach > 0 && shown >= target_reach {
+    } else if target_reach > 0 && shown() >= target_reach {
         Some(Binding::TargetReach)
     } else if Micros(definition.budget_micros).left_after(settled) < cheapest {
         Some(Binding::Budget)
@@ -233,7 +234,7 @@ pub(crate) fn reason_to_hold(
 
 /// Returns what a click costs, about: as it did so far, else as is bid.
 #[allow(clippy::cast_precision_loss)]
-pub(crate) fn click_micros(definition: &Definition, outlooks: &[Outlook]) -> f64 {
+fn click_micros(definition: &Definition, outlooks: &[Outlook]) -> f64 {
     let clicks: u64 = outlooks
         .iter()
         .fold(0, |sum, outlook| sum.saturating_add(outlook.all_clicks));

@@ -11,7 +11,7 @@ use crate::real::{exp, ln};
 use crate::response::Answer;
 use crate::shadow::{Lane, Terms};
 use crate::traffic::{Clock, Rounds, Times};
-use crate::verdict::Outlook;
+use crate::verdict::{Desk, Outlook};
 use crate::worth::{self, Held, Rates};
 
 /// Of an end that has come, so many rounds are held to be left.
@@ -86,19 +86,16 @@ pub(crate) struct View {
 }
 
 impl Campaign {
-    /// Returns the CVRs of its series together, and what prices make expect of each.
-    pub(crate) fn rates(&self, series: &[Series]) -> (Rates, Vec<f64>) {
+    /// Returns the CVRs of its series together, and writes what prices make expect of each.
+    pub(crate) fn rates(&self, series: &[Series], relatives: &mut Vec<f64>) -> Rates {
         let own = || self.series.iter().filter_map(|&slot| series.get(slot));
-        let mids: Vec<(f64, f64)> = own()
-            .map(|one| {
-                let response = &one.watch.learned.response;
-                (response.mid().unwrap_or(0.0), response.known())
-            })
-            .collect();
-        let relatives = worth::relatives(&mids);
+        let mids = own().map(|one| {
+            let response = &one.watch.learned.response;
+            (response.mid().unwrap_or(0.0), response.known())
+        });
+        worth::write_relatives(&mids, relatives);
         let conversions = own().map(|one| &one.watch.learned.conversions);
-        let rates = worth::rates(&conversions.zip(relatives.iter().copied()));
-        (rates, relatives)
+        worth::rates(&conversions.zip(relatives.iter().copied()))
     }
 
     /// Returns how old reports are when they come, on average over the platforms that report.
@@ -133,15 +130,18 @@ impl Campaign {
 
     /// Returns what its price goes by until something is learned, and writes the same of each platform.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // at most 2^53
-    pub(crate) fn common(&self, series: &[Series], bases: &mut Vec<Basis>) -> Common {
+    pub(crate) fn common(&self, series: &[Series], desk: &mut Desk) -> Common {
         let definition = &self.definition;
-        let (rates, relatives) = self.rates(series);
+        let Desk {
+            bases, relatives, ..
+        } = desk;
+        let rates = self.rates(series, relatives);
         let weights = self.delays.weights();
         let shows = shown_per_click(self, series);
         let platforms = self.series.len().max(1) as f64;
         let (mut known, mut won, mut seen) = (0.0, 0.0, 0.0);
         bases.clear();
-        for (index, (&slot, &relative)) in self.series.iter().zip(&relatives).enumerate() {
+        for (index, (&slot, &mut relative)) in self.series.iter().zip(relatives).enumerate() {
             let Some(one) = series.get(slot) else {
                 continue;
             };
@@ -335,7 +335,7 @@ impl View {
         let price = ln(multiplier.max(LEAST_MULTIPLIER));
         for (outlook, lane) in outlooks.iter_mut().zip(&self.lanes) {
             outlook.unit_bid = lane.unit_bid;
-            outlook.planned = lane.at(price).1 * self.traffic;
+            outlook.planned = lane.spends(price) * self.traffic;
         }
     }
 }

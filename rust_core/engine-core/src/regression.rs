@@ -107,31 +107,47 @@ pub struct Line {
     unit: f64,
 }
 
+/// Σ w·(x − t) and Σ w·t·(t − x): the sums as seen from a time x.
+struct Moments {
+    distance: i128,
+    moment: i128,
+}
+
 /// Returns the line of one rate through a window, or `None` where no sample has clicks.
 #[must_use]
 pub fn fit(sums: &Sums, series: Series) -> Option<Line> {
-    if sums.clicks == 0 {
-        return None;
-    }
+    (sums.clicks != 0).then(|| line_of(sums, Times::of(sums), series))
+}
+
+/// Returns the lines of both rates, CPC's first.
+pub(crate) fn fit_both(sums: &Sums) -> Option<(Line, Line)> {
+    (sums.clicks != 0).then(|| {
+        let times = Times::of(sums);
+        let of = |series| line_of(sums, times, series);
+        (of(Series::Cpc), of(Series::Cvr))
+    })
+}
+
+fn line_of(sums: &Sums, times: Times, series: Series) -> Line {
     let (column, unit) = match series {
         Series::Cpc => (&sums.spend, 1.0),
         Series::Cvr => (&sums.milliconversions, 1000.0),
     };
-    let spread = Spread::of(sums, column);
-    Some(Line {
+    let spread = Spread::of(sums, times, column);
+    Line {
         reference: sums.reference,
         clicks: sums.clicks,
         clicks_time: sums.clicks_time,
         clicks_time2: sums.clicks_time2,
         total: column.total,
         time: column.time,
-        determinant: spread.determinant,
+        determinant: times.determinant,
         slope: spread.slope / unit,
         variance: spread.variance,
         quantile: student_975(spread.degrees),
         usual_clicks: nearest(sums.clicks) / f64::from(sums.weighted),
         unit,
-    })
+    }
 }
 
 impl Line {
@@ -143,21 +159,14 @@ impl Line {
     /// Analysis, 3rd ed., 3.1 and 9.2).
     #[must_use]
     pub fn at(&self, tick: u32) -> Estimate {
-        let ahead = i128::from(since(tick, self.reference));
-        // Σ w·(x − t) and Σ w·t·(t − x): the sums as seen from the time asked for.
-        let distance = ahead * self.clicks - self.clicks_time;
-        let moment = self.clicks_time2 - ahead * self.clicks_time;
         let clicks = nearest(self.clicks);
-        let (value, leverage) = if self.determinant > 0.0 {
-            let numerator = cross(self.total, moment, self.time, -distance);
-            let off = nearest(distance);
-            (
-                numerator / (self.determinant * self.unit),
-                off / clicks * (off / self.determinant),
-            )
+        let leverage = if self.determinant > 0.0 {
+            let off = nearest(self.seen_from(tick).distance);
+            off / clicks * (off / self.determinant)
         } else {
-            (nearest(self.total) / (clicks * self.unit), 0.0)
+            0.0
         };
+        let value = self.value_at(tick);
         let half = self.variance.map_or(f64::INFINITY, |variance| {
             let parts = 1.0 / self.usual_clicks + 1.0 / clicks + leverage;
             self.quantile * (variance * parts).sqrt() / self.unit
@@ -167,6 +176,24 @@ impl Line {
             low: value - half,
             high: value + half,
             slope_per_tick: self.slope,
+        }
+    }
+
+    /// Returns the value at a time, without an interval.
+    pub(crate) fn value_at(&self, tick: u32) -> f64 {
+        if self.determinant > 0.0 {
+            let Moments { distance, moment } = self.seen_from(tick);
+            cross(self.total, moment, self.time, -distance) / (self.determinant * self.unit)
+        } else {
+            nearest(self.total) / (nearest(self.clicks) * self.unit)
+        }
+    }
+
+    fn seen_from(&self, tick: u32) -> Moments {
+        let ahead = i128::from(since(tick, self.reference));
+        Moments {
+            distance: ahead * self.clicks - self.clicks_time,
+            moment: self.clicks_time2 - ahead * self.clicks_time,
         }
     }
 
@@ -200,17 +227,17 @@ impl Line {
     }
 }
 
-/// The slope, and what is left beside the line.
-struct Spread {
+/// How far apart the times of a window are: what the lines of both rates have in common.
+#[derive(Clone, Copy)]
+struct Times {
+    /// Σ w · Σ w·t² − (Σ w·t)², where 128 bits hold it.
+    exact: Option<i128>,
+    /// The same, and 0 for level lines.
     determinant: f64,
-    slope: f64,
-    degrees: u32,
-    /// Of one click's worth; `None` without a degree of freedom.
-    variance: Option<f64>,
 }
 
-impl Spread {
-    fn of(sums: &Sums, column: &Column) -> Self {
+impl Times {
+    fn of(sums: &Sums) -> Self {
         let (w, wt, wtt) = (sums.clicks, sums.clicks_time, sums.clicks_time2);
         let exact = narrow_cross(w, wtt, wt, wt);
         let determinant = match exact {
@@ -218,6 +245,22 @@ impl Spread {
             Some(exact) => nearest(exact),
             None => cross(w, wtt, wt, wt),
         };
+        Self { exact, determinant }
+    }
+}
+
+/// The slope, and what is left beside the line.
+struct Spread {
+    slope: f64,
+    degrees: u32,
+    /// Of one click's worth; `None` without a degree of freedom.
+    variance: Option<f64>,
+}
+
+impl Spread {
+    fn of(sums: &Sums, times: Times, column: &Column) -> Self {
+        let (w, wt, wtt) = (sums.clicks, sums.clicks_time, sums.clicks_time2);
+        let Times { exact, determinant } = times;
         let is_level = determinant <= 0.0;
         // Σw·Σyt − Σwt·Σy: at most 2^38 · 2^76, so it fits.
         let rise = if is_level {
@@ -261,7 +304,6 @@ impl Spread {
         };
         let squares = squares + loose;
         Self {
-            determinant,
             slope,
             degrees,
             variance: (degrees > 0).then(|| squares.max(0.0) / f64::from(degrees)),

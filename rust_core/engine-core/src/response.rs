@@ -274,6 +274,15 @@ impl Curve {
         (self.rate * more * share, self.rate * more * paid)
     }
 
+    /// Returns the spend alone, the same to the bit: the search for a price asks for it, and no more.
+    pub(crate) fn spend_at(&self, bid: f64) -> f64 {
+        if self.first != 0.0 {
+            return self.at(bid).1;
+        }
+        let x = (bid - self.mid) / SPREAD;
+        self.rate * (self.price * below(x - SPREAD))
+    }
+
     /// Returns whether less is bid than the last click is worth.
     pub(crate) fn is_shaded(&self) -> bool {
         self.first != 0.0
@@ -377,6 +386,18 @@ mod tests {
             .collect();
         for (one, next) in answers.iter().zip(answers.iter().skip(1)) {
             assert!(next.0 >= one.0 && next.1 >= one.1);
+        }
+    }
+
+    #[test]
+    fn what_is_spent_alone_is_the_same_to_the_bit() {
+        for is_first in [false, true] {
+            let curve = taught(13.0, 13.0, is_first).curve(13.0, 1.0);
+            for step in 0..300 {
+                let bid = 0.1 * f64::from(step);
+                let (_, spend) = curve.at(bid);
+                assert_eq!(curve.spend_at(bid).to_bits(), spend.to_bits(), "{bid}");
+            }
         }
     }
 

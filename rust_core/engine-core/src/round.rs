@@ -14,7 +14,7 @@ use crate::definition::{Definition, MOST_MICROS};
 use crate::error::CoreError;
 use crate::guard;
 use crate::money::Micros;
-use crate::plan::{Now, Plan, click_micros, reason_to_hold};
+use crate::plan::{Now, Plan, reason_to_hold};
 use crate::price::{Money, View};
 use crate::shadow::solve;
 use crate::told::Rows;
@@ -209,7 +209,7 @@ impl Book {
         let (settled, today) = (sums.settled, sums.today);
         let plan = Plan::new(&campaign.definition, now, settled, today, turn.day_ends_ms);
         campaign.follow_reports(now, turn.is_heard, settled);
-        let common = self.prepared(campaign, &mut desk.bases);
+        let common = self.prepared(campaign, desk);
         let times = campaign.times(&common, now.at_ms, turn.day_ends_ms);
         let clock = campaign.clock_at(&common, now.at_ms, turn.day_ends_ms);
         let rounds = clock.rounds(&times, now.interval_ms);
@@ -224,9 +224,8 @@ impl Book {
             campaign.solved = None;
             campaign.pacing.relax();
         } else {
-            let cpc = click_micros(&campaign.definition, &desk.outlooks);
             let spent = (settled, sums.open);
-            campaign.pace(&plan, now, turn.is_heard, spent, cpc, trust);
+            campaign.pace(&plan, now, turn.is_heard, spent, &desk.outlooks, trust);
             campaign.follow_price(now, turn.is_heard, &view, trust);
         }
         let multiplier = campaign.pacing.multiplier;
@@ -279,7 +278,11 @@ impl Book {
     #[allow(clippy::cast_precision_loss)]
     fn outlook(&self, definition: &Definition, slot: usize, now: &Now) -> Outlook {
         let Some(series) = self.series.get(slot) else {
-            return Outlook::default();
+            return Outlook {
+                cpc_micros: f64::NAN,
+                cvr: f64::NAN,
+                ..Outlook::default()
+            };
         };
         let found;
         let glance = if let Some(glance) = &series.glance {
@@ -325,11 +328,14 @@ impl Book {
         let frames = self.producers.frames();
         let (mut can_rise, mut can_fall) = (false, false);
         let (mut open, mut reserved) = (Micros::ZERO, Micros::ZERO);
-        for (&slot, offer) in campaign.series.iter().zip(&desk.offers) {
+        let platforms = desk.offers.iter().zip(&desk.outlooks);
+        for (&slot, (offer, outlook)) in campaign.series.iter().zip(platforms) {
             let Some(series) = self.series.get_mut(slot) else {
                 continue;
             };
-            series.account.allot(offer.allotment, Micros::MAX, frames);
+            if offer.allotment != outlook.reserved {
+                series.account.allot(offer.allotment, Micros::MAX, frames);
+            }
             open = open.saturating_add(series.account.open());
             reserved = reserved.saturating_add(series.account.reserved());
             let rises = offer.bid_micros > series.bid_micros && series.bid_micros > 0;

@@ -110,9 +110,21 @@ impl Lane {
         if !self.is_open {
             return (0.0, 0.0);
         }
-        let bid = (self.unit + multiplier).clamp(self.bounds.0, self.bounds.1);
-        let (clicks, spend) = self.curve.at(bid);
+        let (clicks, spend) = self.curve.at(self.bid(multiplier));
         (clicks * self.brings, spend)
+    }
+
+    /// Returns what that costs, the same to the bit.
+    pub(crate) fn spends(&self, multiplier: f64) -> f64 {
+        if !self.is_open {
+            return 0.0;
+        }
+        self.curve.spend_at(self.bid(multiplier))
+    }
+
+    /// Returns the logarithm of the bid.
+    fn bid(&self, multiplier: f64) -> f64 {
+        (self.unit + multiplier).clamp(self.bounds.0, self.bounds.1)
     }
 }
 
@@ -121,6 +133,11 @@ pub(crate) fn totals(lanes: &[Lane], multiplier: f64) -> (f64, f64) {
         let (more, cost) = lane.at(multiplier);
         (won + more, spend + cost)
     })
+}
+
+fn spend(lanes: &[Lane], multiplier: f64) -> f64 {
+    let lanes = lanes.iter().map(|lane| lane.spends(multiplier));
+    lanes.fold(0.0, |sum, spend| sum + spend)
 }
 
 /// What a price comes to, and the most that it may.
@@ -202,7 +219,7 @@ pub(crate) fn solve(lanes: &[Lane], terms: &Terms, before: Option<Solved>) -> So
     };
     let spends_within = |left: f64, rounds: f64| {
         highest(terms.range, guess, |price| {
-            (totals(lanes, price).1 * rounds, left)
+            (spend(lanes, price) * rounds, left)
         })
     };
     lower(spends_within(terms.left, terms.rounds), Holds::Budget);

@@ -18,6 +18,10 @@ impl KeyTable {
         self.len
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val::<[_]>(&self.places)
+    }
+
     /// Asks for the places where a key that is looked up soon would be.
     pub(crate) fn fetch(&self, key: u64) {
         engine_memory::prefetch(&self.places, self.first(key));

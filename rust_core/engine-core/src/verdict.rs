@@ -93,8 +93,9 @@ pub const BINDINGS: [&str; 25] = [
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(missing_docs)]
 pub struct Outlook {
-    pub cpc_micros: Option<f64>,
-    pub cvr: Option<f64>,
+    /// No number where nothing is forecast.
+    pub cpc_micros: f64,
+    pub cvr: f64,
     pub confidence: f64,
     /// Clicks in the window.
     pub clicks: u64,
@@ -186,11 +187,14 @@ pub(crate) struct Desk {
     pub(crate) standings: Vec<Standing>,
     /// Of the plan, in micros.
     pub(crate) parts: Vec<f64>,
-    /// What a platform's part goes by, and what is newly asked for.
-    pub(crate) scores: Vec<f64>,
+    /// What a platform's part goes by: what a micro brings there, and what was lately spent.
+    pub(crate) scores: Vec<(f64, f64)>,
+    /// What is newly asked for.
     pub(crate) asked: Vec<i64>,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) bases: Vec<Basis>,
+    /// What prices make expect of each platform's CVR.
+    pub(crate) relatives: Vec<f64>,
     /// Whether the window of each series changed, those of dropped ones included.
     pub(crate) changed: Vec<bool>,
 }

@@ -14,6 +14,10 @@ pub(crate) fn cross(a: i128, b: i128, c: i128, d: i128) -> f64 {
 
 /// Returns `a·b − c·d`, or `None` where that could pass 127 bits.
 pub(crate) const fn narrow_cross(a: i128, b: i128, c: i128, d: i128) -> Option<i128> {
+    // Of 64 bits each, as most are, two multiplications do.
+    if let (Some(a), Some(b), Some(c), Some(d)) = (short(a), short(b), short(c), short(d)) {
+        return Some(a as i128 * b as i128 - c as i128 * d as i128);
+    }
     // Comparing lengths is an order cheaper than multiplications that detect their overflow.
     if bits(a) + bits(b) <= 126 && bits(c) + bits(d) <= 126 {
         Some(a * b - c * d)
@@ -29,11 +33,26 @@ pub(crate) const fn narrow_cross(a: i128, b: i128, c: i128, d: i128) -> Option<i
     reason = "rounding once, here, is the purpose; the short way holds only what it can"
 )]
 pub(crate) const fn nearest(integer: i128) -> f64 {
+    if let Some(short) = short(integer) {
+        return short as f64; // one instruction, where 128 bits take a call
+    }
+    // The leading 63 bits, the last of them "sticky" for all that is cut off: more than 53 bits are
+    // left, so rounding these is rounding the whole.
+    let magnitude = integer.unsigned_abs();
+    let shift = bits(integer).saturating_sub(63);
+    let kept = (magnitude >> shift) as i64;
+    let is_cut = magnitude & ((1 << shift) - 1) != 0;
+    let scaled = (kept | is_cut as i64) as f64 * power_of_two(shift);
+    if integer < 0 { -scaled } else { scaled }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "what is cut is looked at")]
+const fn short(integer: i128) -> Option<i64> {
     let short = integer as i64;
     if short as i128 == integer {
-        short as f64 // one instruction, where 128 bits take a call
+        Some(short)
     } else {
-        integer as f64
+        None
     }
 }
 
@@ -177,6 +196,33 @@ mod tests {
                     assert_eq!(wide.to_bits() << 1, exact.to_bits() << 1, "{a} {b} {c}");
                 }
             }
+        }
+    }
+
+    #[test]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "what the compiler makes of it is asked"
+    )]
+    fn a_long_integer_becomes_the_double_that_the_compiler_makes_of_it() {
+        let ends = [0, 1, -1, (1 << 52) - 1, 1 << 62, -(1 << 62) - 1];
+        for place in 0..127 {
+            for tie in [
+                place,
+                place / 2,
+                i32::max(place - 53, 0),
+                i32::max(place - 54, 0),
+            ] {
+                for end in ends {
+                    let integer = (1_i128 << place).wrapping_add(1 << tie).wrapping_add(end);
+                    for integer in [integer, integer.wrapping_neg()] {
+                        assert_eq!(nearest(integer), integer as f64, "{integer}");
+                    }
+                }
+            }
+        }
+        for integer in [i128::MAX, i128::MIN, i128::MIN + 1, i64::MIN.into()] {
+            assert_eq!(nearest(integer), integer as f64, "{integer}");
         }
     }
 

@@ -214,26 +214,28 @@ pub(crate) fn held(one: &Conversions, relative: f64, rates: &Rates, weights: &Ra
     }
 }
 
-/// Returns what prices make expect of each series' CVR, relative to the others'. A price that is not
+/// Writes what prices make expect of each series' CVR, relative to the others'. A price that is not
 /// known is as the others'. `mids`: logarithms of the price at which half is won, and the clicks that
 /// each is known from.
-pub(crate) fn relatives(mids: &[(f64, f64)]) -> Vec<f64> {
-    let clicks: f64 = mids.iter().map(|&(_, known)| known).sum();
+pub(crate) fn write_relatives<M>(mids: &M, relatives: &mut Vec<f64>)
+where
+    M: Iterator<Item = (f64, f64)> + Clone,
+{
+    relatives.clear();
+    let clicks: f64 = mids.clone().map(|(_, known)| known).sum();
     if clicks <= 0.0 {
-        return vec![1.0; mids.len()];
+        relatives.extend(mids.clone().map(|_| 1.0));
+        return;
     }
-    let usual = mids.iter().map(|&(mid, known)| mid * known).sum::<f64>() / clicks;
+    let usual = mids.clone().map(|(mid, known)| mid * known).sum::<f64>() / clicks;
     let few = 2.0;
-    let drawn = mids
-        .iter()
-        .map(|&(mid, known)| (mid * known + usual * few) / (known + few));
-    let drawn: Vec<f64> = drawn.collect();
+    let drawn = mids.clone();
+    relatives.extend(drawn.map(|(mid, known)| (mid * known + usual * few) / (known + few)));
     #[allow(clippy::cast_precision_loss, reason = "at most 256")]
-    let middle = drawn.iter().sum::<f64>() / drawn.len().max(1) as f64;
-    drawn
-        .iter()
-        .map(|mid| exp((0.5 * (mid - middle)).clamp(-2.0, 2.0)))
-        .collect()
+    let middle = relatives.iter().sum::<f64>() / relatives.len().max(1) as f64;
+    for relative in relatives {
+        *relative = exp((0.5 * (*relative - middle)).clamp(-2.0, 2.0));
+    }
 }
 
 #[cfg(test)]
@@ -265,7 +267,9 @@ mod tests {
 
     #[test]
     fn the_dearer_platform_is_held_to_be_the_better_until_it_is_known() {
-        let relatives = relatives(&[(13.0, 100.0), (15.0, 100.0), (0.0, 0.0)]);
+        let mids = [(13.0, 100.0), (15.0, 100.0), (0.0, 0.0)];
+        let mut relatives = Vec::new();
+        write_relatives(&mids.into_iter(), &mut relatives);
         assert!((relatives[1] / relatives[0] - exp(1.0 * 100.0 / 102.0)).abs() < 1e-9);
         assert!(relatives[0] < relatives[2] && relatives[2] < relatives[1]);
     }

@@ -61,6 +61,22 @@ def test_a_peer_that_no_goal_is_set_for_is_kept_by_size_alone() -> None:
     assert not [key for key in found if key.startswith("vs_")]
 
 
+def test_a_decision_and_a_rounds_memory_are_read_from_the_lines_that_tell_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = {f"round_ms_{heard}": 1.0 for heard in ("none", "changed10", "all")}
+    line |= {"round_floor_ms": 0.5, "bytes_per_slot_all": 2682, "solve_us": 36.2}
+    monkeypatch.setattr(parts, "_cargo", lambda *_args, **_env: f"told\n{json.dumps(line)}\n")
+    assert parts.criterion() == {"solve_us": 36.2}
+    assert parts.rounds()["bytes_per_slot_all"] == 2682
+
+
+def test_a_bench_that_tells_no_decision_fails_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_cargo", lambda *_args, **_env: "told\n")
+    with pytest.raises(parts.PartFailedError, match="no solve_us"):
+        parts.criterion()
+
+
 def test_what_is_started_is_read_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
     lines = 'a table\n{"a": 1, "b": [2]}\n{"c": null}\n'
     assert list(parts._objects(lines)) == [{"a": 1}, {"c": None}]

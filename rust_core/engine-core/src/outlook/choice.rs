@@ -159,15 +159,16 @@ impl Choice {
             let error = (actual - chosen.value) * share.sqrt();
             self.margin.observe(error, self.margin.half());
         }
+        let is_square = self.judge == Judge::Square;
         let methods = self.losses.iter_mut().zip(&mut self.judged);
-        for ((loss, judged), said) in methods.zip(self.said).filter(|(_, said)| !said.is_nan()) {
+        // Without a branch in it, the loop becomes vector code.
+        for ((loss, judged), said) in methods.zip(self.said) {
             let error = (actual - said).abs();
-            let lost = match self.judge {
-                Judge::Absolute => error,
-                Judge::Square => error * error,
-            };
-            *loss = KEPT * *loss + weight * lost;
-            *judged = KEPT * *judged + weight;
+            let lost = if is_square { error * error } else { error };
+            let losses = KEPT * *loss + weight * lost;
+            let weights = KEPT * *judged + weight;
+            *loss = if said.is_nan() { *loss } else { losses };
+            *judged = if said.is_nan() { *judged } else { weights };
         }
         let [count, weights, events] = &mut self.usual;
         *count = KEPT * *count + 1.0;
@@ -297,9 +298,10 @@ impl Choice {
     /// Returns the method with the least loss of those that pass, the first of equals; one that was
     /// never judged comes last.
     fn best(&self, passes: impl Fn(Method) -> bool) -> Option<Method> {
-        let loss = |method: Method| self.loss(method).unwrap_or(f64::INFINITY);
         let passing = ALL.into_iter().filter(|&method| passes(method));
-        passing.min_by(|&a, &b| loss(a).total_cmp(&loss(b)))
+        let losses = passing.map(|method| (method, self.loss(method).unwrap_or(f64::INFINITY)));
+        let least = losses.min_by(|(_, a), (_, b)| a.total_cmp(b));
+        least.map(|(method, _)| method)
     }
 
     fn loss(&self, method: Method) -> Option<f64> {

@@ -47,6 +47,10 @@ pub(crate) struct Now {
 pub(crate) type Own = [f64; OWN];
 
 impl Hours {
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val::<[f64]>(&self.logs)
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             logs: vec![0.0; HOURS],

@@ -59,12 +59,14 @@ pub(crate) struct View<'a> {
 /// What is expected of a series' next report, as far as a decision asks: it stays until one comes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Glance {
-    pub(crate) cpc_micros: Option<f64>,
-    pub(crate) cvr: Option<f64>,
+    /// No number where nothing is forecast: a series keeps this, and an `Option` would take twice as much.
+    pub(crate) cpc_micros: f64,
+    pub(crate) cvr: f64,
     pub(crate) grounds: Grounds,
     pub(crate) condition: Condition,
-    /// The bid that the CPC is for; `None` where it is for any.
-    pub(crate) bid_micros: Option<i64>,
+    /// The bid in force, and whether the CPC is for that one alone.
+    bid_micros: i64,
+    is_of_bid: bool,
 }
 
 /// What is expected of a series' next report.
@@ -159,7 +161,7 @@ impl View<'_> {
         let unit = f64::from(self.unit_micros);
         let of = |line: &Option<Line>, unit: f64, season, model| Candidates {
             level: line.map(|line| line.mean() * unit),
-            line: line.map(|line| line.at(next).value * unit),
+            line: line.map(|line| line.value_at(next) * unit),
             season,
             model,
         };
@@ -227,11 +229,12 @@ impl View<'_> {
         let reading = self.read();
         let unit = f64::from(self.unit_micros);
         Glance {
-            cpc_micros: reading.cpc.map(|line| line.mean() * unit),
-            cvr: reading.cvr.map(|line| line.mean()),
+            cpc_micros: reading.cpc.map_or(f64::NAN, |line| line.mean() * unit),
+            cvr: reading.cvr.map_or(f64::NAN, |line| line.mean()),
             grounds: reading.grounds,
             condition: Condition::Thin,
-            bid_micros: None,
+            bid_micros: self.bid_micros,
+            is_of_bid: false,
         }
     }
 }
@@ -240,6 +243,11 @@ impl Glance {
     /// Returns the time of the newest sample, or `None` of an empty window.
     pub(crate) fn newest(&self) -> Option<u32> {
         (self.grounds.samples > 0).then_some(self.grounds.newest)
+    }
+
+    /// Returns whether it holds while a bid is in force.
+    pub(crate) fn is_for(&self, bid_micros: i64) -> bool {
+        !self.is_of_bid || self.bid_micros == bid_micros
     }
 }
 
@@ -331,11 +339,12 @@ impl Foresight {
         let cpc = self.cpc.predict();
         let is_of_bid = cpc.is_some_and(|chosen| chosen.method == Method::Model);
         Glance {
-            cpc_micros: cpc.map(|chosen| chosen.value),
-            cvr: self.cvr.predict().map(|chosen| chosen.value),
+            cpc_micros: cpc.map_or(f64::NAN, |chosen| chosen.value),
+            cvr: self.cvr.predict().map_or(f64::NAN, |chosen| chosen.value),
             grounds: self.grounds,
             condition: self.condition,
-            bid_micros: is_of_bid.then_some(self.bid_micros),
+            bid_micros: self.bid_micros,
+            is_of_bid,
         }
     }
 
@@ -384,6 +393,11 @@ impl Foresight {
             let (at_ms, next_ms) = (view.ms_of(grounds.newest), view.ms_of(next));
             self.season.count(at_ms, next_ms, &came, view.usual_cvr);
         }
+    }
+
+    /// Returns how many bytes it takes, its season's included.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.season.bytes_apart()
     }
 
     pub(crate) fn write(&self, out: &mut Writer) {

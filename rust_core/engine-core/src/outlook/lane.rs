@@ -57,6 +57,11 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    pub(crate) fn bytes(&self) -> usize {
+        let issued = size_of_val::<[_]>(&self.issued);
+        size_of::<Self>() + issued + self.deviation.bytes_apart() + self.level.bytes_apart()
+    }
+
     pub(crate) fn new(horizon: u32, has_others: bool) -> Self {
         let size = if has_others {
             OWN - 1 + OTHERS

@@ -25,6 +25,10 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    pub(crate) fn bytes_apart(&self) -> usize {
+        size_of_val::<[f64]>(&self.weights) + size_of_val::<[f64]>(&self.covariance)
+    }
+
     /// Returns a filter of `size` features, which at first says the value of feature `of`, or 0.
     pub(crate) fn new(size: usize, of: Option<usize>) -> Self {
         let weights = (0..size).map(|index| f64::from(u8::from(of == Some(index))));

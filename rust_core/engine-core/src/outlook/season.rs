@@ -148,6 +148,14 @@ impl Season {
         }
     }
 
+    /// Returns how many bytes its hours, or its forecaster, take.
+    pub(crate) fn bytes_apart(&self) -> usize {
+        match &self.knows {
+            Knows::Few(hours) => size_of_val::<[_]>(hours),
+            Knows::Enough(forecaster) => forecaster.bytes(),
+        }
+    }
+
     pub(crate) fn write(&self, out: &mut Writer) {
         out.i64(self.hour);
         self.open.write(out);

@@ -72,6 +72,13 @@ pub struct SeasonalForecaster {
 }
 
 impl SeasonalForecaster {
+    /// Returns how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let series: usize = self.series.iter().map(Hours::bytes).sum();
+        let lanes: usize = self.lanes.iter().map(Lane::bytes).sum();
+        size_of::<Self>() + size_of_val::<[u32]>(&self.horizons) + series + lanes
+    }
+
     /// Returns a forecaster of 1 to 8 series for 1 to 8 horizons of 1 to 168 hours. Values below
     /// `least` count as `least`: logarithms need something.
     ///

@@ -4,9 +4,10 @@
 //! question, shrunk to the pool's: past campaigns are almost exchangeable, and many scenarios tell
 //! more than few of one's own. Computed once for a flight; a decision only adds them up.
 
-use crate::planner::history::{History, Lessons, PriceLessons, number};
+use crate::planner::history::History;
 use crate::planner::landscape::{BidTable, Curves, Landscape};
-use crate::planner::lattice::{BASE, Curve, POINTS, STEP, count};
+use crate::planner::lattice::{BASE, Curve, POINTS, STEP, count, number};
+use crate::planner::lessons::{Lessons, PriceLessons};
 use crate::real::ln;
 
 /// Scenarios at most; of more campaign-days, evenly spread ones are taken.

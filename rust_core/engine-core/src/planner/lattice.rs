@@ -134,6 +134,12 @@ pub(crate) fn moved(histogram: &Grid, distance: f64) -> Grid {
     result
 }
 
+/// Returns a count as a number; exact below 2^53.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn number(count: usize) -> f64 {
+    count as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`lattice`] | where is an amount of money, in logarithms? |
 //! | [`landscape`] | what do bids bring and cost, and which bid does a worth deserve? |
-//! | [`history`] | what do past days teach? |
+//! | [`history`], [`lessons`] | what is kept of past days, and what do they teach? |
 //! | [`futures`] | what may the rest of the day bring? |
 //! | [`platform`], [`traffic`] | what has a platform shown of today, and what is to come? |
 //! | [`solve`] | which shadow price ends the day best? |
@@ -24,146 +24,35 @@ mod futures;
 mod history;
 mod landscape;
 mod lattice;
+mod lessons;
+mod plan;
 mod platform;
 mod saved;
 mod solve;
+mod steps;
+mod terms;
 mod traffic;
 
 pub use history::{History, MOST_CAMPAIGNS, MOST_DAYS, MOST_ROUNDS, PastCampaign};
 pub use lattice::{Curve, POINTS, SHADOWS};
+pub use plan::{BOUNDS, Bound, Plan};
 pub use platform::{Opportunities, Outcomes};
 pub use solve::Goal;
+pub use terms::{PacingBand, Place, Terms};
 
 use crate::error::CoreError;
 use crate::money::Micros;
 use cold::ColdPrices;
 use futures::Futures;
-use history::{Lessons, number};
 use landscape::Curves;
-use lattice::{SHADOW_PRICES, read_at, shadow_place};
+use lattice::SHADOW_PRICES;
+use lessons::Lessons;
 use platform::{Platform, Prospect};
-use solve::{Scenarios, Share};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Platforms of a campaign at most.
 pub const MOST_PLATFORMS: usize = 64;
-
-/// The standard deviation of a platform's error of a day's worths, in units of its stated sigma.
-const SIGMA_SCALE: f64 = 0.3;
-/// Sigma over worth, where it is not stated.
-const SIGMA_DEFAULT: f64 = 0.15;
-/// A hard goal is planned for 1.05·(1 − z·sd) of the target: spent over it, nothing counts.
-const TOLERANCE: f64 = 1.05;
-const RISK: f64 = 1.4;
-const LEAST_RISK: f64 = 0.005;
-const PLAN: (f64, f64) = (0.90, 1.03);
-
-/// The band that even pacing keeps a round's planned spend within.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PacingBand {
-    /// The least planned spend, relative to the round's share of traffic.
-    pub low: f64,
-    /// The most.
-    pub high: f64,
-    /// How far the shadow price may be moved for it, as a factor.
-    pub most: f64,
-}
-
-/// What a flight was asked for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Terms {
-    /// What it is meant to reach.
-    pub goal: Goal,
-    /// Whether a win costs the bid itself.
-    pub first_price: bool,
-    /// Where spend should be even.
-    pub pacing: Option<PacingBand>,
-    /// What the day may spend.
-    pub budget: Micros,
-    /// The target CPA, or what a conversion is worth.
-    pub target: Micros,
-    /// Micros of one unit of money, in which prices and bids are told. The lattice covers 5.5e-4 to
-    /// 4.3 units: prices to beat should lie within.
-    pub unit: Micros,
-}
-
-/// A platform of a campaign.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place {
-    /// Who the campaign is, in the history of this platform.
-    pub identity: u64,
-    /// The opportunities that a day is expected to bring.
-    pub opportunities: f64,
-}
-
-/// What bound a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// The budget will be spent.
-    Budget,
-    /// The CPA would pass its target.
-    Target,
-    /// The pacing band.
-    Pacing,
-    /// No landscape is known yet: dual mirror descent.
-    Cold,
-    /// The budget is spent: nothing is bid.
-    Spent,
-    /// Neither: all that is for sale will be bought.
-    Nothing,
-}
-
-/// Names by code.
-pub const BOUNDS: [&str; 6] = [
-    "budget",
-    "target-cpa",
-    "pacing",
-    "no-landscape",
-    "spent",
-    "nothing",
-];
-
-impl Bound {
-    /// Returns its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        let [budget, target, pacing, cold, spent, nothing] = BOUNDS;
-        match self {
-            Self::Budget => budget,
-            Self::Target => target,
-            Self::Pacing => pacing,
-            Self::Cold => cold,
-            Self::Spent => spent,
-            Self::Nothing => nothing,
-        }
-    }
-}
-
-/// What is planned for a round, and until the end of the day.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// m: what the last conversion may cost, units of money.
-    pub shadow_price: f64,
-    /// What bound it.
-    pub bound: Bound,
-    /// In how many scenarios that is so, as a share; 1 where scenarios have no part in it.
-    pub probability: f64,
-    /// Bids for each platform's opportunities, units of money; 0: no bid.
-    pub bids: Vec<Vec<f64>>,
-    /// The allocation: planned spend of this round by platform.
-    pub round_spend: Vec<Micros>,
-    /// Planned spend of the day by platform, what is spent included.
-    pub day_spend: Vec<Micros>,
-    /// Conversions expected of the day, those expected of exposures so far included.
-    pub day_conversions: f64,
-    /// The shadow prices of the curves, units of money.
-    pub shadow_prices: Curve,
-    /// Expected conversions of the day at each shadow price: with `spend`, the Pareto front.
-    pub conversions: Curve,
-    /// Expected spend of the day at each shadow price, units of money.
-    pub spend: Curve,
-}
 
 /// One campaign's day on all its platforms.
 ///
@@ -371,237 +260,5 @@ impl Planner {
 
     fn next(&self) -> usize {
         self.last_round.map_or(0, |round| round + 1)
-    }
-
-    /// Returns each platform's day as expected over all scenarios.
-    fn expected_days(&self, prospects: &[Prospect], daypart: usize) -> Vec<Curves> {
-        let platforms = self.platforms.iter().zip(prospects);
-        let day = |(platform, prospect): (&Platform, &Prospect)| {
-            let mut day = prospect.base;
-            if let Some(mean) = platform.futures.mean(daypart) {
-                day.add(mean, prospect.traffic.after);
-            }
-            day
-        };
-        platforms.map(day).collect()
-    }
-
-    /// Returns the shadow price of the landscapes, relative to the target, and notes what bound it.
-    fn solved(
-        &self,
-        prospects: &[Prospect],
-        daypart: usize,
-        whole: &Curves,
-        spent: f64,
-        plan: &mut Plan,
-    ) -> f64 {
-        let mut base = Curves::default();
-        for prospect in prospects {
-            base.add(&prospect.base, 1.0);
-        }
-        let shares = self
-            .platforms
-            .iter()
-            .zip(prospects)
-            .map(|(platform, prospect)| {
-                let (value, cost) = platform.futures.after(daypart);
-                Share {
-                    opportunities: prospect.traffic.after,
-                    value,
-                    cost,
-                    order: &platform.order,
-                }
-            });
-        let count = self
-            .platforms
-            .iter()
-            .map(|platform| platform.futures.scenarios())
-            .min();
-        let scenarios = Scenarios {
-            base,
-            shares: shares.filter(|share| share.opportunities > 0.0).collect(),
-            count: count.unwrap_or(1),
-        };
-        let goal = self.terms.goal;
-        let solution = scenarios.solve(goal, self.terms.budget(), self.planned_cpa());
-        let (budget, target) = (solution.budget_binds, solution.target_binds);
-        let neither = 1.0 - budget - target;
-        (plan.bound, plan.probability) = if neither > budget.max(target) {
-            (Bound::Nothing, neither)
-        } else if budget >= target {
-            (Bound::Budget, budget)
-        } else {
-            (Bound::Target, target)
-        };
-        let Some(band) = &self.terms.pacing else {
-            return solution.shadow;
-        };
-        let paced = self.paced(solution.shadow, band, prospects, whole, spent);
-        if paced.to_bits() != solution.shadow.to_bits() {
-            (plan.bound, plan.probability) = (Bound::Pacing, 1.0);
-        }
-        paced
-    }
-
-    /// Returns the CPA to plan with, relative to the target: the tolerance, less a margin for the
-    /// error of the worths (known from their stated sigmas; platforms err independently).
-    fn planned_cpa(&self) -> f64 {
-        if self.terms.goal != Goal::Hard {
-            return 1.0;
-        }
-        let (mut total, mut variance) = (0.0, 0.0);
-        for platform in &self.platforms {
-            let sd = SIGMA_SCALE
-                * if platform.worth_sum > 0.0 {
-                    (platform.sigma_sum / platform.worth_sum.max(1e-12)).min(1.0)
-                } else {
-                    SIGMA_DEFAULT
-                };
-            let weight = platform.conversions + 1e-3 * self.terms.budget() / self.terms.target();
-            total += weight;
-            variance += (weight * sd) * (weight * sd);
-        }
-        let sd = (variance / (total * total) + LEAST_RISK * LEAST_RISK).sqrt();
-        (TOLERANCE * (1.0 - RISK * sd)).clamp(PLAN.0, PLAN.1)
-    }
-
-    /// Returns the shadow price that keeps this round's planned spend within the band around its
-    /// share, by traffic, of the planned remaining spend.
-    fn paced(
-        &self,
-        shadow: f64,
-        band: &PacingBand,
-        prospects: &[Prospect],
-        whole: &Curves,
-        spent: f64,
-    ) -> f64 {
-        let mut now = Curves::default();
-        let (mut opportunities, mut left) = (0.0, 0.0);
-        for prospect in prospects {
-            now.add(&prospect.now, 1.0);
-            opportunities += prospect.traffic.now;
-            left += prospect.traffic.daypart + prospect.traffic.after;
-        }
-        let planned = read_at(&whole.cost, shadow_place(shadow)).min(self.terms.budget());
-        let share = opportunities / f64::max(opportunities + left, 1.0);
-        let wanted = (planned - spent).max(0.0) * share;
-        let within = |limit: f64| now.cost.partition_point(|cost| *cost <= limit);
-        let below = |limit: f64| now.cost.partition_point(|cost| *cost < limit);
-        let price = |index: usize| SHADOW_PRICES.get(index.min(SHADOWS - 1)).copied();
-        let high = price(within(band.high * wanted).saturating_sub(1)).unwrap_or(shadow);
-        let low = price(below(band.low * wanted)).unwrap_or(shadow);
-        let most = shadow * band.most;
-        shadow
-            .min(high)
-            .max(low.min(most))
-            .min(most)
-            .max(shadow / band.most)
-    }
-
-    /// Moves the cold prices by what was spent since they moved last.
-    fn cold_step(&mut self, round: usize, spent: f64) {
-        let value: f64 = self
-            .platforms
-            .iter()
-            .map(|platform| platform.conversions)
-            .sum();
-        let value = value * self.terms.target();
-        let (spent_before, value_before) = self.cold_seen;
-        self.cold_seen = (spent, value);
-        if round == 0
-            || self
-                .platforms
-                .iter()
-                .all(|platform| platform.opportunities <= 0.0)
-        {
-            return;
-        }
-        let rounds = self.lessons.profile.len();
-        let left = self.terms.budget() - spent_before;
-        let before = self.lessons.share(round - 1, round);
-        let planned = left * before / self.lessons.share(round - 1, rounds).max(1e-9);
-        let even = self.terms.budget() / number(rounds);
-        let spent = (spent - spent_before).max(0.0);
-        self.cold
-            .step(planned, even, spent, (value - value_before).max(0.0));
-    }
-
-    /// Fills in what a shadow price means on each platform.
-    fn allocate(
-        &self,
-        plan: &mut Plan,
-        found: &[Opportunities<'_>],
-        prospects: &[Prospect],
-        days: &[Curves],
-        shadow: Option<f64>,
-    ) {
-        let target = self.terms.target();
-        for (platform, found) in self.platforms.iter().zip(found) {
-            plan.bids.push(match shadow {
-                Some(shadow) => platform.bids(found.worths, shadow, target),
-                None => vec![0.0; found.worths.len()],
-            });
-        }
-        let place = shadow.map(shadow_place);
-        let platforms = self.platforms.iter().zip(prospects.iter().zip(days));
-        for (platform, (prospect, day)) in platforms {
-            let read = |curve: &Curve, held| place.map_or(held, |place| read_at(curve, place));
-            plan.round_spend
-                .push(self.terms.micros(read(&prospect.now.cost, 0.0)));
-            plan.day_spend
-                .push(self.terms.micros(read(&day.cost, platform.cost)));
-            plan.day_conversions += read(&day.value, platform.conversions * target) / target;
-        }
-    }
-}
-
-impl Plan {
-    fn nothing() -> Self {
-        Self {
-            shadow_price: 0.0,
-            bound: Bound::Cold,
-            probability: 1.0,
-            bids: Vec::new(),
-            round_spend: Vec::new(),
-            day_spend: Vec::new(),
-            day_conversions: 0.0,
-            shadow_prices: [0.0; SHADOWS],
-            conversions: [0.0; SHADOWS],
-            spend: [0.0; SHADOWS],
-        }
-    }
-}
-
-impl Terms {
-    fn check(&self) -> Result<(), CoreError> {
-        checks::money("budget_micros", self.budget)?;
-        checks::money("target_micros", self.target)?;
-        checks::money("unit_micros", self.unit)?;
-        if let Some(band) = &self.pacing {
-            checks::number("pacing low", "0 to 1", band.low, 0.0..=1.0)?;
-            checks::number("pacing high", "1 to 100", band.high, 1.0..=100.0)?;
-            checks::number("pacing most", "1 to 10", band.most, 1.0..=10.0)?;
-        }
-        Ok(())
-    }
-
-    /// Returns money in units.
-    #[allow(clippy::cast_precision_loss)] // below 2^53, as checked
-    pub(crate) fn units(&self, money: Micros) -> f64 {
-        money.0 as f64 / self.unit.0 as f64
-    }
-
-    /// Returns units as money, rounded down.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // saturates
-    fn micros(&self, units: f64) -> Micros {
-        Micros((units * self.unit.0 as f64).floor() as i64)
-    }
-
-    pub(crate) fn budget(&self) -> f64 {
-        self.units(self.budget)
-    }
-
-    pub(crate) fn target(&self) -> f64 {
-        self.units(self.target)
     }
 }

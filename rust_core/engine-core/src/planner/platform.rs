@@ -4,11 +4,11 @@ use crate::error::CoreError;
 use crate::money::Micros;
 use crate::planner::checks;
 use crate::planner::futures::{Futures, drawing_order};
-use crate::planner::history::{Lessons, PriceLessons, number};
 use crate::planner::landscape::{BidTable, Curves, Landscape, NO_BID, SLOT_BINS, SlotRates};
 use crate::planner::lattice::{
-    BASE, Grid, POINTS, STEP, coordinate, count, mean_place, moved, split,
+    BASE, Grid, POINTS, STEP, coordinate, count, mean_place, moved, number, split,
 };
+use crate::planner::lessons::{Lessons, PriceLessons};
 use crate::planner::traffic::Traffic;
 use crate::real::{exp, ln};
 use std::sync::Arc;

@@ -6,9 +6,8 @@
 //! budget binds, (1 + u, u), u = 1/(m − 1), where the target does, and the gradient of V·r^−3 where
 //! a soft goal is overrun; m = E[a] / E[b].
 
-use crate::planner::history::number;
 use crate::planner::landscape::Curves;
-use crate::planner::lattice::{Curve, SHADOW_PRICES, SHADOWS, shadow_at};
+use crate::planner::lattice::{Curve, SHADOW_PRICES, SHADOWS, number, shadow_at};
 
 /// A soft goal is planned with V·min(1, target/CPA)³: exponent 2 is too greedy, 4 too timid.
 const SOFT_EXPONENT: f64 = 3.0;

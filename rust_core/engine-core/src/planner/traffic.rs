@@ -1,6 +1,6 @@
 //! The opportunities still to come: those of the daypart at its own level, then what the day owes.
 
-use crate::planner::history::Lessons;
+use crate::planner::lessons::Lessons;
 use crate::planner::platform::Platform;
 
 /// Days that the expected opportunities of a day weigh.
