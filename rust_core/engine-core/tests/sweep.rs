@@ -120,7 +120,7 @@ fn decisions_are_the_same_to_the_bit_for_any_number_of_threads_and_any_neighbour
 #[test]
 fn a_bid_is_what_a_click_is_worth_and_no_more_than_the_greatest() {
     let found = decided(&mut one(&plan(1 << 50, 0)), 20_000);
-    assert_eq!(bid(&found), 999_999, "CVR 0.05 of 20, rounded down");
+    assert_eq!(bid(&found), 1_000_000, "CVR 0.05 of 20");
     assert_eq!((found[28], found[30]), (2, Binding::None as u8));
     let found = decided(&mut one(&plan(1 << 50, 700_000)), 20_000);
     assert_eq!((bid(&found), found[30]), (700_000, Binding::MaxBid as u8));
