@@ -24,6 +24,7 @@ use crate::traffic::Traffic;
 use crate::watch::Watch;
 use crate::window::Sample;
 use crate::worth::Delays;
+use engine_memory::reserve_huge;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"CEBOOK\0\0");
 const VERSION: u32 = 6;
@@ -246,7 +247,7 @@ impl Book {
 
     /// Sets aside what so many more series will take, at once: grown into, it is moved again and again.
     fn reserve(&mut self, series: usize) {
-        self.series.reserve_exact(series);
+        reserve_huge(&mut self.series, series);
         self.windows.reserve(series);
         self.rests.reserve(series * self.windows.capacity());
     }
