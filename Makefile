@@ -15,7 +15,7 @@ help: ## list these verbs
 setup: $(VENV)/.ready ## create .venv, build the core, install everything
 
 $(VENV)/.ready: pyproject.toml $(RUST)
-	@command -v cargo >/dev/null || { echo "Rust is needed (cargo, 1.88 or later): https://rustup.rs" >&2; exit 2; }
+	@command -v cargo >/dev/null || { echo "Rust is needed (cargo, 1.89 or later): https://rustup.rs" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed, found $$($(PYTHON) --version 2>&1); say make PYTHON=python3.12" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \

@@ -9,6 +9,7 @@
 //! the sums are taken from the ring itself, in 128 bits ([`Sums::of_ring`]).
 
 use crate::sample::Sample;
+use std::num::NonZero;
 
 /// Binary digits after the point of the spread sums.
 pub(crate) const SPREAD_BITS: u32 = 16;
@@ -149,47 +150,18 @@ impl Header {
         }
     }
 
-    /// Counts one sample out and another in.
-    ///
-    /// The bounds are powers of two, so that numbers are below one where their union is: nearly
-    /// always neither sample is wild, and one comparison says so.
+    /// Counts one sample out and another in: nearly always both are ordinary.
     #[inline]
     pub(crate) fn exchange(&mut self, out: Sample, new: Sample) {
         let reference = self.reference();
-        let (old, young) = (Part::of(out, reference), Part::of(new, reference));
-        let is_small = (out.clicks | new.clicks) < CLICKS_BOUND
-            && (out.milliconversions | new.milliconversions) < CONVERSIONS_BOUND
-            && (out.spend_units | new.spend_units) < SPEND_BOUND;
-        if !is_small || !Part::are_tame(&old, &young) {
+        let parts = ordinary(out, reference).zip(ordinary(new, reference));
+        let Some((old, young)) = parts else {
             self.remove(out);
             self.add(new);
             return;
-        }
-        let [
-            wtt,
-            wt,
-            ct,
-            st,
-            spend_spread,
-            conversions_spread,
-            sixth,
-            last,
-        ] = &mut self.words;
-        for (word, new, out) in [
-            (wtt, young.wtt, old.wtt),
-            (wt, young.w.wrapping_mul(young.t), old.w.wrapping_mul(old.t)),
-            (ct, young.c.wrapping_mul(young.t), old.c.wrapping_mul(old.t)),
-            (st, young.s.wrapping_mul(young.t), old.s.wrapping_mul(old.t)),
-            (spend_spread, young.spend_spread, old.spend_spread),
-            (
-                conversions_spread,
-                young.conversions_spread,
-                old.conversions_spread,
-            ),
-            (sixth, young.counts(), old.counts()),
-            (last, young.s << SPEND_AT, old.s << SPEND_AT),
-        ] {
-            *word = word.wrapping_add(new).wrapping_sub(out);
+        };
+        for (word, (new, out)) in self.words.iter_mut().zip(young.into_iter().zip(old)) {
+            *word = word.wrapping_add(new.wrapping_sub(out));
         }
     }
 
@@ -222,7 +194,7 @@ impl Header {
         if self.wild() > 0 || !is_tame || step.unsigned_abs() >= 1 << 30 {
             return None;
         }
-        let d = u64::from_le_bytes(i64::from(step).to_le_bytes());
+        let d = word(i64::from(step));
         let less = |sum: u64, total: u64| sum.wrapping_sub(d.wrapping_mul(total));
         let wt_moved = less(wt, clicks);
         let reference = ((1 << (SPEND_AT - REFERENCE_AT)) - 1) << REFERENCE_AT;
@@ -246,28 +218,10 @@ impl Header {
     }
 
     /// Returns what one sample adds to each word.
+    #[inline]
     fn parts(&self, sample: Sample) -> [u64; 8] {
-        let part = Part::of(sample, self.reference());
-        let is_small = sample.clicks < CLICKS_BOUND
-            && sample.milliconversions < CONVERSIONS_BOUND
-            && sample.spend_units < SPEND_BOUND;
-        // A wild sample's part in the spread is never read, so it may be nothing.
-        let has_spread = is_small && part.w > 0;
-        let is_wild = !is_small || !Part::are_tame(&part, &part);
-        [
-            part.wtt,
-            part.w.wrapping_mul(part.t),
-            part.c.wrapping_mul(part.t),
-            part.s.wrapping_mul(part.t),
-            if has_spread { part.spend_spread } else { 0 },
-            if has_spread {
-                part.conversions_spread
-            } else {
-                0
-            },
-            part.counts(),
-            u64::from(is_wild).wrapping_add(part.s << SPEND_AT),
-        ]
+        let reference = self.reference();
+        ordinary(sample, reference).unwrap_or_else(|| any(sample, reference))
     }
 
     /// Returns the exact sums, or `None` while a wild sample is in the ring.
@@ -307,62 +261,80 @@ impl Header {
     }
 }
 
-/// What one sample is made of.
-struct Part {
-    t: u64,
-    w: u64,
-    c: u64,
-    s: u64,
-    /// w·t², and what of it is beyond 64 bits.
-    wtt: u64,
-    beyond: u64,
-    spend_spread: u64,
-    conversions_spread: u64,
+/// Returns what a sample adds to each word, if it has clicks and is not wild: in few operations, as two
+/// such are asked for with each sample that is counted in.
+#[inline]
+fn ordinary(sample: Sample, reference: u32) -> Option<[u64; 8]> {
+    let w = NonZero::new(u64::from(sample.clicks))?;
+    if sample.clicks >= CLICKS_BOUND
+        || sample.milliconversions >= CONVERSIONS_BOUND
+        || sample.spend_units >= SPEND_BOUND
+    {
+        return None;
+    }
+    let c = u64::from(sample.milliconversions);
+    let s = u64::from(sample.spend_units);
+    let t = i64::from(since(sample.tick, reference));
+    let wt = i64::from(sample.clicks) * t; // 22 bits by 31
+    let wtt = word(wt.checked_mul(t)?);
+    // Squares of what is that small have room for the shift.
+    let spread = |y: u64| (((y * y) << SPREAD_BITS) + w.get() / 2) / w;
+    let (spend_spread, conversions_spread) = (spread(s), spread(c));
+    if wtt | spend_spread | conversions_spread >= SUM_BOUND {
+        return None;
+    }
+    Some([
+        wtt,
+        word(wt),
+        c.wrapping_mul(word(t)),
+        s.wrapping_mul(word(t)),
+        spend_spread,
+        conversions_spread,
+        1 + (w.get() << CLICKS_AT) + (c << CONVERSIONS_AT),
+        s << SPEND_AT,
+    ])
 }
 
-impl Part {
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)] // a product is cut in its two halves
-    fn of(sample: Sample, reference: u32) -> Self {
-        let time = i64::from(since(sample.tick, reference));
-        let square = time.unsigned_abs() * time.unsigned_abs();
-        let w = u64::from(sample.clicks);
-        let c = u64::from(sample.milliconversions);
-        let s = u64::from(sample.spend_units);
-        let wtt = u128::from(w) * u128::from(square);
-        // Small numbers' squares have room for the shift; of others nothing is read.
-        let spread = |y: u64| (((y * y) << SPREAD_BITS).wrapping_add(w / 2)) / w.max(1);
-        Self {
-            t: u64::from_le_bytes(time.to_le_bytes()),
-            w,
-            c,
-            s,
-            wtt: wtt as u64,
-            beyond: (wtt >> 64) as u64,
-            spend_spread: spread(s),
-            conversions_spread: spread(c),
+/// Returns what any sample adds to each word, modulo 2^64. It is wild if it is not small, if a part of
+/// it is too large, or if it has spend or conversions without clicks (see [`Sums`]).
+#[cold]
+#[allow(clippy::cast_possible_truncation)] // modulo 2^64 is what is meant
+fn any(sample: Sample, reference: u32) -> [u64; 8] {
+    let time = i64::from(since(sample.tick, reference));
+    let t = word(time);
+    let (w, c, s) = (
+        u64::from(sample.clicks),
+        u64::from(sample.milliconversions),
+        u64::from(sample.spend_units),
+    );
+    let wtt = u128::from(w) * u128::from(time.unsigned_abs() * time.unsigned_abs());
+    let is_small = sample.clicks < CLICKS_BOUND
+        && sample.milliconversions < CONVERSIONS_BOUND
+        && sample.spend_units < SPEND_BOUND;
+    // A wild sample's part in the spread is never read, so it may be nothing.
+    let has_spread = is_small && w > 0;
+    let spread = |y: u64| {
+        if has_spread {
+            (((y * y) << SPREAD_BITS) + w / 2) / w
+        } else {
+            0
         }
-    }
-
-    fn counts(&self) -> u64 {
-        u64::from(self.w > 0)
-            .wrapping_add(self.w << CLICKS_AT)
-            .wrapping_add(self.c << CONVERSIONS_AT)
-    }
-
-    /// Returns whether the sums can speak for both of two samples whose counts are small: no part is
-    /// too large, and neither has spend or conversions without clicks (see [`Sums`]).
-    #[inline]
-    fn are_tame(one: &Self, other: &Self) -> bool {
-        let most = one.wtt
-            | one.spend_spread
-            | one.conversions_spread
-            | other.wtt
-            | other.spend_spread
-            | other.conversions_spread;
-        let is_loose = |part: &Self| part.w == 0 && part.c | part.s > 0;
-        most < SUM_BOUND && one.beyond | other.beyond == 0 && !is_loose(one) && !is_loose(other)
-    }
+    };
+    let (spend_spread, conversions_spread) = (spread(s), spread(c));
+    let most = wtt | u128::from(spend_spread | conversions_spread);
+    let is_wild = !is_small || most >= u128::from(SUM_BOUND) || w == 0 && c | s > 0;
+    [
+        wtt as u64,
+        w.wrapping_mul(t),
+        c.wrapping_mul(t),
+        s.wrapping_mul(t),
+        spend_spread,
+        conversions_spread,
+        u64::from(w > 0)
+            .wrapping_add(w << CLICKS_AT)
+            .wrapping_add(c << CONVERSIONS_AT),
+        u64::from(is_wild).wrapping_add(s << SPEND_AT),
+    ]
 }
 
 /// The sums as a header's words have them, modulo 2^64: right while no sample is wild.
@@ -414,6 +386,11 @@ impl ShortSums {
             spend_spread,
         }
     }
+}
+
+/// Returns the word of a number that may be negative, in two's complement.
+const fn word(number: i64) -> u64 {
+    u64::from_le_bytes(number.to_le_bytes())
 }
 
 /// Returns a sum that may be negative: a word read as two's complement.

@@ -35,7 +35,16 @@ impl<F: Follower> Window<'_, F> {
     /// Puts in a sample whose ranges were checked.
     #[inline]
     pub(crate) fn push(&mut self, sample: Sample) -> Pushed {
-        // Nearly always a sample is the newest of a full window, which reaches back to the oldest.
+        if self.push_newest(sample) {
+            return Pushed::Accepted;
+        }
+        self.push_otherwise(sample)
+    }
+
+    /// Puts in a sample that is the newest of a full window, which reaches back to the oldest: nearly
+    /// always it is. Returns whether it was.
+    #[inline]
+    pub(crate) fn push_newest(&mut self, sample: Sample) -> bool {
         let (head, is_full) = (self.header.head(), self.header.is_full());
         let before = head.checked_sub(1).unwrap_or(self.ring.len() - 1);
         if is_full
@@ -49,9 +58,9 @@ impl<F: Follower> Window<'_, F> {
             *oldest = sample;
             self.follower.written(head);
             self.advance(sample);
-            return Pushed::Accepted;
+            return true;
         }
-        self.push_otherwise(sample)
+        false
     }
 
     #[inline(never)]

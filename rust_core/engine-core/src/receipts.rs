@@ -100,6 +100,11 @@ impl Rests {
         self.rests.resize(count, Rest::default());
     }
 
+    /// Sets the memory of so many more rests aside.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        reserve_huge(&mut self.rests, more);
+    }
+
     /// Asks for the rest that a push into a window will write over.
     pub(crate) fn fetch(&self, windows: &Windows, slot: usize) {
         let first = slot.saturating_mul(windows.capacity());

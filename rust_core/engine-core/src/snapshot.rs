@@ -24,12 +24,15 @@ use crate::traffic::Traffic;
 use crate::watch::Watch;
 use crate::window::Sample;
 use crate::worth::Delays;
+use engine_memory::reserve_huge;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"CEBOOK\0\0");
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 const HEADER_BYTES: usize = 20;
 const LENGTH_AT: std::ops::Range<usize> = 12..20;
 const CHECKSUM_BYTES: usize = 8;
+/// No series takes less: what is set aside for so many is there.
+const LEAST_SERIES_BYTES: usize = 128;
 
 impl Book {
     /// Returns the length of a tick of its samples' times.
@@ -54,13 +57,13 @@ impl Book {
         out.bytes
     }
 
-    /// Returns about how many bytes a snapshot will have: memory that is moved while it grows costs
-    /// as much as what is written into it.
+    /// Returns more bytes than a snapshot nearly ever has: memory that is moved while it grows costs
+    /// as much as what is written into it, and what is never written to costs nothing.
     fn snapshot_room(&self) -> usize {
         let samples: usize = (0..self.series.len())
             .map(|slot| self.windows.len(slot))
             .sum();
-        4096 + 512 * (self.campaigns.len() + self.slots.len()) + 22 * samples
+        4096 + 2048 * (self.campaigns.len() + self.slots.len()) + 22 * samples
     }
 
     /// Returns the book that a snapshot was taken of.
@@ -175,6 +178,7 @@ impl Book {
         out.u32(u32::try_from(self.windows.capacity()).unwrap_or(0));
         out.u32(self.tick_ms);
         out.u32(self.interval_ms);
+        out.count(self.slots.len());
         out.i64(self.decided_at_ms.unwrap_or(-1));
         out.count(self.calendars.len());
         for (&number, calendar) in &self.calendars {
@@ -209,6 +213,8 @@ impl Book {
             Ok(book) => book,
             Err(error) => return Some(Err(error)),
         };
+        let series = reader.u32()? as usize;
+        book.reserve(series.min(reader.remaining() / LEAST_SERIES_BYTES));
         let decided_at_ms = reader.i64()?;
         book.decided_at_ms = (decided_at_ms >= 0).then_some(decided_at_ms);
         for _ in 0..reader.u32()? {
@@ -236,7 +242,14 @@ impl Book {
                 return Some(Err(error));
             }
         }
-        Some(Ok(book))
+        (book.slots.len() == series).then_some(Ok(book))
+    }
+
+    /// Sets aside what so many more series will take, at once: grown into, it is moved again and again.
+    fn reserve(&mut self, series: usize) {
+        reserve_huge(&mut self.series, series);
+        self.windows.reserve(series);
+        self.rests.reserve(series * self.windows.capacity());
     }
 
     fn read_campaign(&mut self, reader: &mut Reader<'_>) -> Option<Result<(), CoreError>> {

@@ -103,19 +103,22 @@ impl Windows {
     /// [`CoreError::Capacity`] unless it is 2 to 127.
     pub fn with_slots(capacity: usize, slots: usize) -> Result<Self, CoreError> {
         let mut windows = Self::new(capacity)?;
-        reserve_huge(&mut windows.headers, slots);
-        reserve_huge(&mut windows.rings, slots.saturating_mul(capacity));
+        windows.reserve(slots);
         windows.headers.resize(slots, Header::default());
         windows.rings.resize(slots * capacity, Sample::default());
         Ok(windows)
     }
 
+    /// Sets the memory of so many more windows aside.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        reserve_huge(&mut self.headers, more);
+        reserve_huge(&mut self.rings, more.saturating_mul(self.capacity));
+    }
+
     /// Adds an empty window and returns its slot: the first is 0, the next 1, and so on.
     pub fn add(&mut self) -> usize {
         if self.headers.len() == self.headers.capacity() {
-            let more = self.headers.len().max(64); // doubled, in huge pages once that pays
-            reserve_huge(&mut self.headers, more);
-            reserve_huge(&mut self.rings, more * self.capacity);
+            self.reserve(self.headers.len().max(64)); // doubled, in huge pages once that pays
         }
         self.headers.push(Header::default());
         self.rings

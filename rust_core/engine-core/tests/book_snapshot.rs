@@ -100,7 +100,7 @@ fn another_version_is_refused_by_its_number() {
         found,
         CoreError::Snapshot {
             part: "version",
-            wanted: 5,
+            wanted: 6,
             found: 9
         }
     );

@@ -3,10 +3,12 @@
 //! All of it is advice: nothing here changes a result, and where a machine knows no such advice it
 //! is not given. `bench/README.md` has the figures that pay for it.
 
+mod columns;
 #[cfg(target_os = "linux")]
 mod pages;
 mod registers;
 
+pub use columns::lay_two;
 pub use registers::{Work, widest};
 
 /// Asks for the cache line of an item, so that it is there when it is needed. Beyond the end of the

@@ -11,6 +11,7 @@
 )]
 
 mod lanes;
+mod moments;
 mod plan;
 
 use crate::error::CoreError;
@@ -18,7 +19,8 @@ use crate::forecast::{Forecast, forecast};
 use crate::sample::Sample;
 use crate::window::{Pushed, REACH, Windows, since};
 use engine_memory::{Work, widest};
-use lanes::{Block, Due};
+use lanes::Block;
+use moments::Due;
 use plan::Plans;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -142,7 +144,7 @@ impl Sweep {
     /// Returns what the reports of a campaign have shown to be spent, in units.
     #[must_use]
     pub fn spent_units(&self, campaign: usize) -> Option<u64> {
-        self.plans.spent.get(campaign).copied()
+        self.plans.spent(campaign)
     }
 
     /// Counts rows of [`ROW_BYTES`] in, in their order. One that cannot be is counted as such, and
@@ -162,7 +164,7 @@ impl Sweep {
         }
         let mut counted = Counted::default();
         let platforms = self.layout.platforms;
-        let spent = &mut self.plans.spent;
+        let spent = self.plans.spent_mut();
         self.windows.push_all(rows, read, |slot, sample, pushed| {
             counted.count(pushed.as_ref());
             let before = match pushed {
@@ -186,14 +188,14 @@ impl Sweep {
     ///   its window ([`crate::forecast`]), CPC held at 0 and above, CVR at 0 to 1.
     /// - confidence is that of [`crate::forecast::Confidence`] without completeness, which sums do
     ///   not tell: size · age · spread. Its cadence and newest sample are those that evenly spaced
-    ///   samples with the window's mean and variance of time would have.
+    ///   samples with the window's mean and variance of time would have; good to 6 digits.
     /// - score = confidence · (CVR · value − CPC); the platform with the highest is the best, the first
     ///   of equals.
     /// - pacing = (budget left / budget) / (flight left / flight), held at 0 to 1: ahead of plan bids
     ///   are held back, and behind it no click is worth more than it brings.
-    /// - bid = min(pacing · CVR · value, greatest bid) of the best, in whole micros, rounded down; 0
-    ///   outside the flight, without budget left, without a forecast or where the score is not above
-    ///   0.
+    /// - bid = min(pacing · CVR · value, greatest bid) of the best, in whole micros, rounded down (a
+    ///   thousandth of one is forgiven, as products are rounded too); 0 outside the flight, without
+    ///   budget left, without a forecast or where the score is not above 0.
     ///
     /// Forecasts agree with [`Sweep::forecast`] to 1e-12 of the level plus the slope's part; decisions
     /// are the same to the bit on every machine, for any number of threads.
@@ -210,7 +212,7 @@ impl Sweep {
                 found: out.len() as u64,
             });
         }
-        let due = self.due(at_ms, horizon_ms)?;
+        let (due, _) = self.due(at_ms, horizon_ms)?;
         self.expire(due.tick);
         let campaigns = self.layout.campaigns;
         let threads = self.threads_for(campaigns);
@@ -247,7 +249,7 @@ impl Sweep {
         at_ms: i64,
         horizon_ms: u32,
     ) -> Result<Forecast, CoreError> {
-        let due = self.due(at_ms, horizon_ms)?;
+        let (due, horizon) = self.due(at_ms, horizon_ms)?;
         let slots = self.windows.slots();
         let slot = campaign
             .checked_mul(self.layout.platforms)
@@ -257,7 +259,6 @@ impl Sweep {
             slots,
             found: campaign,
         })?;
-        let horizon = due.horizon;
         let unit = self.layout.unit_micros;
         Ok(forecast(&self.windows, slot, due.tick, horizon, unit))
     }
@@ -285,7 +286,7 @@ impl Sweep {
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo is what is meant
-    fn due(&self, at_ms: i64, horizon_ms: u32) -> Result<Due, CoreError> {
+    fn due(&self, at_ms: i64, horizon_ms: u32) -> Result<(Due, u32), CoreError> {
         for (what, wanted, most, found) in [
             ("at_ms", "0 to 2^53", 1 << 53, at_ms),
             ("horizon_ms", "0 to 86400000", 86_400_000, horizon_ms.into()),
@@ -301,11 +302,7 @@ impl Sweep {
         }
         let horizon = horizon_ms / self.layout.tick_ms;
         let tick = at_ms.div_euclid(i64::from(self.layout.tick_ms)) as u32;
-        Ok(Due {
-            at_ms,
-            tick,
-            horizon,
-        })
+        Ok((Due::new(at_ms, tick, horizon), horizon))
     }
 
     /// Lets go of windows too old to tell the past from the future, seldom: that reads all of them.
@@ -368,12 +365,14 @@ impl Work for Stretch<'_> {
         let mut block = Block::new(layout.platforms);
         let mut first = self.first;
         for rows in self.rows.chunks_mut(lanes::LANES) {
-            let values = plans.values(first);
+            let Some(values) = plans.values(first) else {
+                break;
+            };
             block.choose(
                 windows,
                 first * layout.platforms,
                 rows.len(),
-                &values,
+                values,
                 self.due,
             );
             plans.decide(&block, first, self.due, rows);

@@ -1,7 +1,8 @@
 //! What campaigns may spend by when, as columns, and what becomes of their best platforms by it.
 
 use super::DECISION_BYTES;
-use super::lanes::{Block, Due, LANES, Lane};
+use super::lanes::{Block, LANES, Lane};
+use super::moments::{Due, integer};
 use crate::bytes::Reader;
 use crate::definition::MOST_MICROS;
 use crate::error::CoreError;
@@ -11,9 +12,15 @@ use crate::verdict::Binding;
 /// counted), all in micros, and the flight's beginning and end in ms; each an `i64`.
 pub const PLAN_BYTES: usize = 48;
 
+/// Micros added before a bid is cut to whole ones: a product that is whole on paper is often a last bit
+/// short of it.
+const FORGIVEN: f64 = 0.001;
+
 /// The plans of all campaigns.
 #[derive(Debug)]
 pub(super) struct Plans {
+    campaigns: usize,
+    // Columns, in whole blocks.
     /// In units, as the next two.
     value: Vec<f64>,
     max_bid: Vec<f64>,
@@ -22,7 +29,7 @@ pub(super) struct Plans {
     /// 1 / the flight's length in ms; 0: it has no plan.
     per_flight: Vec<f64>,
     /// Units that reports have shown.
-    pub(super) spent: Vec<u64>,
+    spent: Vec<u64>,
     unit_micros: f64,
 }
 
@@ -38,19 +45,31 @@ struct Plan {
 
 impl Plans {
     pub(super) fn new(campaigns: usize, unit_micros: f64) -> Self {
+        let room = campaigns.next_multiple_of(LANES);
         Self {
-            value: vec![0.0; campaigns],
-            max_bid: vec![0.0; campaigns],
-            budget: vec![0.0; campaigns],
-            ends_at_ms: vec![0.0; campaigns],
-            per_flight: vec![0.0; campaigns],
-            spent: vec![0; campaigns],
+            campaigns,
+            value: vec![0.0; room],
+            max_bid: vec![0.0; room],
+            budget: vec![0.0; room],
+            ends_at_ms: vec![0.0; room],
+            per_flight: vec![0.0; room],
+            spent: vec![0; room],
             unit_micros,
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
         48 * self.value.len()
+    }
+
+    pub(super) fn spent(&self, campaign: usize) -> Option<u64> {
+        let spent = self.spent.get(campaign).copied();
+        spent.filter(|_| campaign < self.campaigns)
+    }
+
+    /// Returns the units that reports have shown, campaign by campaign.
+    pub(super) fn spent_mut(&mut self) -> &mut [u64] {
+        &mut self.spent
     }
 
     #[allow(
@@ -63,7 +82,7 @@ impl Plans {
         rows: &[u8],
         unit_micros: u32,
     ) -> Result<(), CoreError> {
-        let room = self.value.len().saturating_sub(first);
+        let room = self.campaigns.saturating_sub(first);
         let count = rows.len() / PLAN_BYTES;
         if count * PLAN_BYTES != rows.len() || count > room {
             return Err(CoreError::Rows {
@@ -111,7 +130,7 @@ impl Plans {
 
     /// Returns what a conversion is worth to the campaigns from `first` on, in units.
     #[inline(always)]
-    pub(super) fn values(&self, first: usize) -> Lane {
+    pub(super) fn values(&self, first: usize) -> Option<&Lane> {
         lane(&self.value, first)
     }
 
@@ -120,7 +139,6 @@ impl Plans {
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
         reason = "spend is below 2^53; a bid is cut to whole micros, the rest is for reading"
     )]
     pub(super) fn decide(
@@ -130,105 +148,108 @@ impl Plans {
         due: &Due,
         rows: &mut [[u8; DECISION_BYTES]],
     ) {
-        let mut spent = [0.0; LANES];
-        for (place, &found) in spent
-            .iter_mut()
-            .zip(self.spent.get(first..).unwrap_or_default())
-        {
-            *place = found as f64;
-        }
-        let (value, max_bid) = (self.values(first), lane(&self.max_bid, first));
-        let (budget, ends_at_ms) = (lane(&self.budget, first), lane(&self.ends_at_ms, first));
-        let per_flight = lane(&self.per_flight, first);
+        let columns = [
+            &self.value,
+            &self.max_bid,
+            &self.budget,
+            &self.ends_at_ms,
+            &self.per_flight,
+        ];
+        let [
+            Some(value),
+            Some(max_bid),
+            Some(budget),
+            Some(ends_at_ms),
+            Some(per_flight),
+        ] = columns.map(|column| lane(column, first))
+        else {
+            return;
+        };
+        let Some(spent) = lane(&self.spent, first) else {
+            return;
+        };
         let at_ms = due.at_ms as f64;
-        let (mut pacing, mut bid) = ([0.0; LANES], [0.0; LANES]);
-        let mut binding = [0.0; LANES];
+        let mut bids = [0.0; LANES];
+        let mut words = [[0; LANES]; 3];
         for lane in 0..LANES {
+            let best = block.best(lane, value);
             #[allow(clippy::indexing_slicing, reason = "each has LANES places")]
             {
+                let platform = block.platform[lane];
+                let is_known = platform >= 0.0;
                 let flight_left = (ends_at_ms[lane] - at_ms) * per_flight[lane];
-                let left = budget[lane] - spent[lane];
+                let left = budget[lane] - spent[lane] as f64;
                 let pace = left / (budget[lane] * flight_left);
                 let pace = if pace < 1.0 { pace } else { 1.0 };
-                let worth = block.cvr[lane] * value[lane] * pace;
+                let worth = best.cvr * value[lane] * pace;
                 let is_capped = worth > max_bid[lane];
                 let found = if is_capped { max_bid[lane] } else { worth };
-                let (is_worth_it, is_running) = (block.score[lane] > 0.0, flight_left > 0.0);
+                let (is_worth_it, is_running) = (best.score > 0.0, flight_left > 0.0);
                 // Of those that hold, the last says why.
-                let mut bound = Binding::None as u8;
+                let mut bound = Binding::None as u64;
                 let mut hold = false;
                 let mut note = |is_so: bool, why: Binding, holds: bool| {
-                    bound = if is_so { why as u8 } else { bound };
+                    bound = if is_so { why as u64 } else { bound };
                     hold |= is_so && holds;
                 };
                 note(pace < 1.0, Binding::Pacing, false);
                 note(is_capped, Binding::MaxBid, false);
                 note(!is_worth_it, Binding::PoorRoi, true);
-                note(block.platform[lane] < 0.0, Binding::ThinData, true);
+                note(!is_known, Binding::ThinData, true);
                 note(left <= 0.0, Binding::Budget, true);
                 note(flight_left > 1.0, Binding::NotStarted, true);
                 note(!is_running, Binding::FlightOver, true);
                 let is_open = is_running && left > 0.0;
-                pacing[lane] = if is_open { pace } else { 0.0 };
-                bid[lane] = if hold { 0.0 } else { found * self.unit_micros };
-                binding[lane] = f64::from(bound);
+                let pacing = if is_open { pace } else { 0.0 };
+                let confidence = if is_known { best.confidence } else { 0.0 };
+                let score = if is_known { best.score } else { f64::NAN };
+                let (score, cpc) = (score * self.unit_micros, best.cpc * self.unit_micros);
+                bids[lane] = if hold {
+                    0.0
+                } else {
+                    found * self.unit_micros + FORGIVEN
+                };
+                let last = integer(platform) & 0xffff | bound << 16;
+                for (column, (low, high)) in words.iter_mut().zip([
+                    (shown(score), shown(cpc)),
+                    (shown(best.cvr), shown(confidence)),
+                    (shown(pacing), last),
+                ]) {
+                    column[lane] = low | high << 32;
+                }
             }
         }
         for (lane, row) in rows.iter_mut().enumerate().take(LANES) {
             #[allow(clippy::indexing_slicing, reason = "a lane is below LANES")]
+            let rest = words.each_ref().map(|column| column[lane].to_le_bytes());
+            #[allow(clippy::indexing_slicing, reason = "a lane is below LANES")]
+            let bid = (bids[lane] as i64).to_le_bytes();
+            for (place, word) in row
+                .as_chunks_mut()
+                .0
+                .iter_mut()
+                .zip([&bid].into_iter().chain(&rest))
             {
-                let is_known = block.platform[lane] >= 0.0;
-                let score = if is_known {
-                    block.score[lane]
-                } else {
-                    f64::NAN
-                };
-                *row = row_of(
-                    bid[lane] as i64,
-                    [
-                        (score * self.unit_micros) as f32,
-                        (block.cpc[lane] * self.unit_micros) as f32,
-                        block.cvr[lane] as f32,
-                        block.confidence[lane] as f32,
-                        pacing[lane] as f32,
-                    ],
-                    block.platform[lane] as i16,
-                    binding[lane] as u8,
-                );
+                *place = *word;
             }
         }
     }
 }
 
-/// Returns a decision: bid, what it rests on, the best platform and what bound the bid.
+/// Returns the bits of a number as it is shown.
 #[inline(always)]
-fn row_of(bid: i64, parts: [f32; 5], best: i16, binding: u8) -> [u8; DECISION_BYTES] {
-    let mut row = [0; DECISION_BYTES];
-    let (eights, _) = row.as_chunks_mut::<8>();
-    let pair = |low: f32, high: f32| u64::from(low.to_bits()) | u64::from(high.to_bits()) << 32;
-    let [score, cpc, cvr, confidence, pacing] = parts;
-    let [best_low, best_high] = best.to_le_bytes();
-    let last = u32::from_le_bytes([best_low, best_high, binding, 0]);
-    let words = [
-        u64::from_le_bytes(bid.to_le_bytes()),
-        pair(score, cpc),
-        pair(cvr, confidence),
-        u64::from(pacing.to_bits()) | u64::from(last) << 32,
-    ];
-    for (place, word) in eights.iter_mut().zip(words) {
-        *place = word.to_le_bytes();
-    }
-    row
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "24 bits are enough to read"
+)]
+fn shown(number: f64) -> u64 {
+    u64::from((number as f32).to_bits())
 }
 
-/// Returns the numbers of a block of campaigns; there may be fewer than lanes.
+/// Returns the numbers of a block of campaigns.
 #[inline(always)]
-fn lane(column: &[f64], first: usize) -> Lane {
-    let mut lane = [0.0; LANES];
-    for (place, &found) in lane.iter_mut().zip(column.get(first..).unwrap_or_default()) {
-        *place = found;
-    }
-    lane
+fn lane<T>(column: &[T], first: usize) -> Option<&[T; LANES]> {
+    column.get(first..)?.first_chunk()
 }
 
 impl Plan {
