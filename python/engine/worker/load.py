@@ -110,6 +110,14 @@ class Load:
             return True
         return (due_ms // round(self._interval * 1000) + part.turn) % part.every == 0
 
+    def disturbed(self) -> None:
+        """Note that other work held the rounds up for once: what is late now says nothing of load.
+
+        To take a partition is such work: its history is read and decided again.
+        """
+        self._done = self._late = self._slow = 0.0
+        self._settling = max(self._settling, 1)
+
     def forget(self, partition: int) -> None:
         """Leave out a partition that this worker does not have any more."""
         self._parts.pop(partition, None)
