@@ -165,7 +165,9 @@ async def _all_counted(place: Place, commits: Commits, sent: list[Sent]) -> None
             seen = len(rounds)
 
 
-def latencies(sent: list[Sent], rounds: list[tuple[float, Counted]], *, since: float) -> list[float]:
+def latencies(
+    sent: list[Sent], rounds: list[tuple[float, Counted]], *, since: float
+) -> list[float]:
     """Return, of each frame sent since, how long it was to the first round that counted it."""
     waiting: dict[int, list[tuple[int, float]]] = {}
     for sequence, one in enumerate(sent, 1):

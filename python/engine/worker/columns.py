@@ -74,9 +74,7 @@ def columns_of(decided: Round, names: Names) -> tuple[list[str], Columns]:
     )
 
 
-def _used(
-    platforms: list[str], index: NDArray[np.int64]
-) -> tuple[list[str], NDArray[np.int64]]:
+def _used(platforms: list[str], index: NDArray[np.int64]) -> tuple[list[str], NDArray[np.int64]]:
     """Return those platforms that are pointed at, and the index among them.
 
     >>> platforms, index = _used(["amazon", "google", "meta"], np.array([2, 0]))
