@@ -541,6 +541,19 @@ async def test_leaving_does_not_wait_for_a_server_that_is_paused(server: Embedde
             assert time.monotonic() - began < 4
 
 
+async def test_many_large_snapshots_read_at_once_do_not_cost_the_connection(tmp_path: Path) -> None:
+    # As large to this server as some GB are to one with its usual 64 MB.
+    configuration = f'max_pending: 12MB\njetstream {{ store_dir: "{tmp_path}" }}'
+    partitions = range(24)
+    async with server_with(configuration, tmp_path) as address, client(address) as broker:
+        snapshots = {partition: os.urandom(4 * 2**20) for partition in partitions}
+        for partition, snapshot in snapshots.items():
+            await broker.snapshots.put(partition, snapshot)
+        found = await asyncio.gather(*map(broker.snapshots.newest, partitions))
+        assert found == list(snapshots.values())
+        assert broker.link.connection == 1
+
+
 async def test_snapshots_half_written_are_passed_over(server: EmbeddedServer) -> None:
     async with client(server.url) as broker:
         whole = os.urandom(1_200_000)

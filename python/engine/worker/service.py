@@ -13,6 +13,7 @@ from engine.clock import Clock
 from engine.errors import FencedError, MalformedMessageError, MessagingError
 from engine.fleet.assignment import assign
 from engine.fleet.membership import DEAF_S, HEARTBEAT_S, SUSPICION_S, Membership
+from engine.messaging.link import UnansweredError
 from engine.messaging.ports import Broker
 from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
@@ -331,6 +332,10 @@ class Worker:
             if not self._portions[number].is_stuck:
                 self._failures.pop(number, None)  # the next try does something else
             self._wait_before(number)
+        except UnansweredError as error:
+            # The broker's silence is no fault of the partition: it is not made to wait ever longer.
+            _log.warning("partition_put_off", partition=number, reason=str(error))
+            self._not_before[number] = self._clock.monotonic() + FIRST_WAIT_S
         except MessagingError as error:
             _log.error("partition_failed", partition=number, reason=str(error))
             self._wait_before(number)
