@@ -17,7 +17,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import BrokerError
 from engine.messaging import wire
-from engine.messaging.link import Delivery, Link, RefusedError, UnansweredError
+from engine.messaging.link import Delivery, Link, RefusedError
 from engine.messaging.tail import Tail
 
 __all__ = ["OnMessage", "Reader"]
@@ -116,14 +116,14 @@ class Reader:
                     await self._read_with_a_new_consumer()
                     wait_s = 0.05
                     continue
-                except UnansweredError as error:
-                    self._broken = str(error)
                 except RefusedError as error:
                     self._broken = str(error)
                     if not self._opened.done():
                         self._opened.set_exception(BrokerError(f"cannot read: {error}"))
                         return
                     _log.error("reader_refused", stream=self._stream, reason=str(error))
+                except BrokerError as error:  # no answer, or none that is understood
+                    self._broken = str(error)
                 await self._clock.sleep(wait_s)
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
         finally:
@@ -150,7 +150,7 @@ class Reader:
             if self._reads_on == connection:
                 try:
                     until = await self.newest_stored(filters)
-                except (UnansweredError, RefusedError):
+                except BrokerError:
                     await self._moved()
                     continue
                 while self._is_reading(connection) and self.position < until:
@@ -168,7 +168,7 @@ class Reader:
     async def newest_stored(self, filters: Sequence[str] | None = None) -> int:
         """Return the sequence of the newest message that the filters match, 0 for none.
 
-        As the stream's leader knows it. Raises UnansweredError or RefusedError.
+        As the stream's leader knows it. Raises BrokerError.
         """
         subject = f"$JS.API.STREAM.MSG.GET.{self._stream}"
         requests = (msgspec.json.encode({"last_by_subj": one}) for one in filters or self._filters)

@@ -6,6 +6,7 @@ may be judged wrongly without harm: the chain of a partition has one owner at a 
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,11 +20,13 @@ from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
 from engine.worker.inbox import Room
 from engine.worker.load import Load
-from engine.worker.partition import Partition
 from engine.worker.pause import Pause
 from engine.worker.portion import Portion, RecordTooLargeError
 from engine.worker.settings import WorkerSettings
 from engine.worker.tally import Tally
+
+if TYPE_CHECKING:
+    from engine.worker.partition import Partition
 
 __all__ = ["Worker"]
 
@@ -297,6 +300,8 @@ class Worker:
     # partitions
 
     def _hold(self, number: int, group: asyncio.TaskGroup, *, only_free: bool = False) -> None:
+        from engine.worker.partition import Partition  # numpy and the core: see `cli.worker`
+
         partition = Partition(
             number,
             broker=self._broker,
@@ -316,7 +321,7 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, partition: Partition) -> None:
+    async def _run(self, partition: "Partition") -> None:
         """Run a partition to its end. What befalls one does not touch the others."""
         number = partition.number
         try:
