@@ -554,6 +554,43 @@ async def test_many_large_snapshots_read_at_once_do_not_cost_the_connection(tmp_
         assert broker.link.connection == 1
 
 
+async def test_many_large_frames_that_wait_do_not_cost_the_connection(tmp_path: Path) -> None:
+    configuration = f'max_pending: 24MB\njetstream {{ store_dir: "{tmp_path}" }}'
+    async with server_with(configuration, tmp_path) as address:
+        async with client(address) as feed:
+            for n in range(320):
+                await feed.frames.publish(3, bytes(250_000), message_id=f"p-{n}")
+            await feed.frames.flush()
+        async with client(address) as broker:
+            heard: list[int] = []
+
+            def slowly(message: Message) -> None:
+                heard.append(message.sequence)
+                time.sleep(0.002)  # noqa: ASYNC251 - as a book at work does
+
+            async with broker.frames.follow(slowly, partitions=[3]) as follower:
+                await asyncio.wait_for(follower.caught_up(), 60)
+            assert heard == list(range(1, 321))
+            assert broker.link.connection == 1
+
+
+async def test_a_message_larger_than_what_a_reader_asks_for_at_a_time_comes_all_the_same(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.messaging.reader.MOST_BYTES", 1000)
+    async with client(server.url) as broker:
+        frames = [bytes([n]) * size for n, size in enumerate((300, 300, 300, 5000, 300, 5000))]
+        for n, frame in enumerate(frames):
+            await broker.frames.publish(3, frame, message_id=f"p-{n}")
+        await broker.frames.flush()
+        heard: list[bytes] = []
+        async with broker.frames.follow(
+            lambda message: heard.append(message.payload), partitions=[3]
+        ) as follower:
+            await asyncio.wait_for(follower.caught_up(), 30)
+        assert heard == frames
+
+
 async def test_snapshots_half_written_are_passed_over(server: EmbeddedServer) -> None:
     async with client(server.url) as broker:
         whole = os.urandom(1_200_000)
