@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.clock import SystemClock
 from engine.errors import BrokerError, FencedError
@@ -25,6 +26,7 @@ from engine.messaging.link import UnansweredError
 from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.permissions import Role
 from engine.messaging.ports import Message
+from engine.messaging.reader import BATCH
 from engine.messaging.streams import wanted_streams
 from support.nats import paused, server_with
 from support.proxy import proxy_to
@@ -554,6 +556,17 @@ async def test_many_large_snapshots_read_at_once_do_not_cost_the_connection(tmp_
         assert broker.link.connection == 1
 
 
+async def test_a_reader_keeps_its_consumer_from_pull_to_pull(server: EmbeddedServer) -> None:
+    async with client(server.url) as broker:
+        for n in range(5 * BATCH):
+            await broker.frames.publish(3, b"frame", message_id=f"p-{n}")
+        await broker.frames.flush()
+        with capture_logs() as spoken:
+            async with broker.frames.follow(lambda _: None, partitions=[3]) as follower:
+                await asyncio.wait_for(follower.caught_up(), 30)
+        assert "reader_begins_anew" not in [line["event"] for line in spoken]
+
+
 async def test_many_large_frames_that_wait_do_not_cost_the_connection(tmp_path: Path) -> None:
     configuration = f'max_pending: 24MB\njetstream {{ store_dir: "{tmp_path}" }}'
     async with server_with(configuration, tmp_path) as address:
@@ -566,7 +579,7 @@ async def test_many_large_frames_that_wait_do_not_cost_the_connection(tmp_path: 
 
             def slowly(message: Message) -> None:
                 heard.append(message.sequence)
-                time.sleep(0.002)  # noqa: ASYNC251 - as a book at work does
+                time.sleep(0.002)  # as a book at work does
 
             async with broker.frames.follow(slowly, partitions=[3]) as follower:
                 await asyncio.wait_for(follower.caught_up(), 60)

@@ -28,6 +28,8 @@ EXPIRES_S = 30.0
 HEARTBEAT_S = 2.0
 PATIENCE_S = 2.5 * HEARTBEAT_S  # silence after which the consumer is taken for dead
 INACTIVE_S = 30.0  # after which the server forgets a consumer nobody pulls from
+_FULL = "Message Size Exceeds MaxBytes"  # how a pull ends that asked for MOST_BYTES at most
+_DONE = "Batch Completed"  # with fewer
 _LONGEST_WAIT_S = 1.0
 _COMES_S = 0.05
 
@@ -288,13 +290,12 @@ class Reader:
             if sent.isdigit() and int(sent) > self._delivered:
                 self._break(f"{int(sent) - self._delivered} messages did not arrive")
             return
-        # A pull has ended: expired, full, or refused. What it still asked for does not come any more.
+        # A pull has ended: expired, full or refused. What it still asked for comes no more.
         description = headers.get("Description", "")
-        is_full = description == "Message Size Exceeds MaxBytes"
-        if status == 408 or is_full:
+        if status == 408 or description in (_FULL, _DONE):
             left = int(headers.get("Nats-Pending-Messages", "0"))
             self._on_the_way = max(0, self._on_the_way - left)
-            if is_full and left == BATCH:
+            if description == _FULL and left == BATCH:
                 self._is_bounded = False  # a single message is larger than all that was asked for
             self._wake.set()
         else:
