@@ -8,13 +8,12 @@ import msgspec
 import numpy as np
 
 from bench.fleet.bare_round import BareRound
-from bench.fleet.observed import Commits, Watch
+from bench.fleet.observed import Commits, Counted, Watch
 from bench.fleet.place import Place, server_with
 from bench.fleet.progress import Progress
 from bench.fleet.supply import Supply
 from engine.clock import SystemClock
 from engine.messaging.background import beside
-from engine.messaging.records import Decide
 
 __all__ = ["Freshness", "Sent", "freshness", "latencies"]
 
@@ -87,7 +86,7 @@ async def freshness(
             async with watch.kept(), beside(bare.run(), name="bare rounds"):
                 sent = await _fed(place, supply, rate / rows, rows, seconds, progress)
                 await _all_counted(place, commits, sent)
-        rounds = commits.rounds()
+        rounds = commits.rounds
     since, until = sent[0].at + SETTLED_S, sent[-1].at
     ages = latencies(sent, rounds, since=since)
     counted = [record for at, record in rounds if since <= at < until]
@@ -124,7 +123,7 @@ async def freshness(
 async def _awake(place: Place, commits: Commits, supply: Supply) -> None:
     """Return once every partition with campaigns has decided."""
     async with asyncio.timeout(60):
-        while len({record.partition for _, record in commits.rounds()}) < len(supply.partitions):
+        while len({record.partition for _, record in commits.rounds}) < len(supply.partitions):
             await place.clock.sleep(0.05)
 
 
@@ -159,14 +158,16 @@ async def _all_counted(place: Place, commits: Commits, sent: list[Sent]) -> None
     async with asyncio.timeout(60):
         while left:
             await place.clock.sleep(LOOK_S)
-            rounds = commits.rounds()
+            rounds = commits.rounds
             for _, record in rounds[seen:]:
                 if record.metrics_sequence >= left.get(record.partition, sys.maxsize):
                     del left[record.partition]
             seen = len(rounds)
 
 
-def latencies(sent: list[Sent], rounds: list[tuple[float, Decide]], *, since: float) -> list[float]:
+def latencies(
+    sent: list[Sent], rounds: list[tuple[float, Counted]], *, since: float
+) -> list[float]:
     """Return, of each frame sent since, how long it was to the first round that counted it."""
     waiting: dict[int, list[tuple[int, float]]] = {}
     for sequence, one in enumerate(sent, 1):

@@ -47,7 +47,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     latency_synced_p50_ms: float | None
     latency_synced_p99_ms: float | None
     start_s: float | None
+    imports_s: float | None
     help_s: float | None
+    python_s: float | None
     throughput: list[Throughput]
     freshness: list[Freshness]
     start: Start | None
@@ -111,7 +113,9 @@ def flat(
         latency_synced_p50_ms=None if synced is None else synced.p50_ms,
         latency_synced_p99_ms=None if synced is None else synced.p99_ms,
         start_s=None if started is None else started.start_s,
+        imports_s=None if started is None else started.imports_s,
         help_s=None if started is None else started.help_s,
+        python_s=None if started is None else started.python_s,
         throughput=throughputs,
         freshness=freshnesses,
         start=started,

@@ -1,53 +1,59 @@
 """A fleet seen from outside: the rounds in its chains, and what its processes have used."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+import msgspec
 import numpy as np
 
 from bench.fleet.place import Place
 from bench.fleet.usage import Used, used_by
 from engine.messaging.background import beside
-from engine.messaging.records import Decide, decode_record
+from engine.messaging.ports import Message
 
-__all__ = ["Commits", "Watch"]
+__all__ = ["Commits", "Counted", "Watch"]
 
 LOOK_S = 0.1  # between two readings
 LOOK_SOON_S = 0.002
 
 
+class Counted(msgspec.Struct, frozen=True, tag="decide"):
+    """What a measurement wants of a Decide: the rest of its bytes is passed over."""
+
+    partition: int
+    metrics_sequence: int
+    decided: int
+
+
+_decoder = msgspec.msgpack.Decoder(Counted)
+
+
 class Commits:
-    """The records of all chains as they come to a reader: they are stored by then."""
+    """The rounds of all chains as they come to a reader: they are stored by then.
+
+    Each is looked at as it comes, in some microseconds. Were they kept for the end, what comes
+    meanwhile would be noted seconds late.
+    """
 
     def __init__(self, place: Place) -> None:
+        self.rounds: list[tuple[float, Counted]] = []
         self._place = place
-        self._heard: list[tuple[float, int, bytes]] = []
-        self._decoded = 0
-        self._rounds: list[tuple[float, Decide]] = []
 
     @asynccontextmanager
     async def followed(self, *, only_new: bool = False) -> AsyncIterator[None]:
         """Note what comes while the body runs, with the moment (monotonic)."""
-        clock = self._place.clock
-        async with self._place.broker.chain.follow(
-            lambda m: self._heard.append((clock.monotonic(), m.partition, m.payload)),
-            after=None if only_new else 0,
-        ):
+        async with self._place.broker.chain.follow(self._come, after=None if only_new else 0):
             yield
 
     async def first_round(self) -> None:
         """Return once a round has come."""
-        while not self.rounds():
+        while not self.rounds:
             await self._place.clock.sleep(LOOK_SOON_S)
 
-    def rounds(self) -> list[tuple[float, Decide]]:
-        """Return the rounds noted so far. They are decoded here, not while others are timed."""
-        for at, partition, payload in self._heard[self._decoded :]:
-            record = decode_record(str(partition), payload)
-            if isinstance(record, Decide):
-                self._rounds.append((at, record))
-        self._decoded = len(self._heard)
-        return self._rounds
+    def _come(self, message: Message) -> None:
+        with suppress(msgspec.ValidationError):  # a record of another kind
+            found = _decoder.decode(message.payload)
+            self.rounds.append((self._place.clock.monotonic(), found))
 
 
 class Watch:

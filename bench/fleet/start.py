@@ -73,7 +73,7 @@ async def start(*, tries: int, campaigns: int, progress: Progress) -> Start:
 
 
 _BARE = {
-    "imports": ("-c", "import engine.cli.worker"),
+    "imports": ("-c", "import engine.cli.worker, engine.worker.partition"),
     "help": ("-m", "engine.cli", "--help"),
     "python": ("-c", ""),
 }

@@ -8,12 +8,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from bench.fleet.observed import Commits, Watch
+from bench.fleet.observed import Commits, Counted, Watch
 from bench.fleet.place import Place, server_with
 from bench.fleet.progress import Progress
 from bench.fleet.supply import PLATFORMS, Supply
 from engine.clock import SystemClock
-from engine.messaging.records import Decide
 
 __all__ = ["Frames", "Throughput", "stretch", "throughput"]
 
@@ -71,7 +70,7 @@ async def throughput(
             await place.start(f"w{number}")
         async with commits.followed(), watch.kept():
             await _committed(place, commits, frames, progress)
-        since, until, decided = stretch(commits.rounds(), frames)
+        since, until, decided = stretch(commits.rounds, frames)
     total = sum(counts[-1] for _, counts in frames.values())
     millions = total * (TO - FROM) / 1e6
     worker_cpu, server_cpu = watch.cpu(since, until)
@@ -124,7 +123,7 @@ async def _committed(place: Place, commits: Commits, frames: Frames, progress: P
     while left:
         assert place.clock.monotonic() < until, f"not committed in {LONGEST_S} s: {len(left)}"
         await place.clock.sleep(LOOK_S)
-        rounds = commits.rounds()
+        rounds = commits.rounds
         for _, record in rounds[seen:]:
             if record.metrics_sequence >= left.get(record.partition, sys.maxsize):
                 del left[record.partition]
@@ -132,7 +131,7 @@ async def _committed(place: Place, commits: Commits, frames: Frames, progress: P
         progress.share("partitions followed to the end", len(frames) - len(left), len(frames))
 
 
-def stretch(rounds: list[tuple[float, Decide]], frames: Frames) -> tuple[float, float, int]:
+def stretch(rounds: list[tuple[float, Counted]], frames: Frames) -> tuple[float, float, int]:
     """Return when FROM and TO of all samples were committed, and the decisions between."""
     wanted = sum(counts[-1] for _, counts in frames.values())
     done = dict.fromkeys(frames, 0)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.clock import SystemClock
 from engine.errors import BrokerError, FencedError
@@ -25,6 +26,7 @@ from engine.messaging.link import UnansweredError
 from engine.messaging.nats import NatsBroker, connect
 from engine.messaging.permissions import Role
 from engine.messaging.ports import Message
+from engine.messaging.reader import BATCH
 from engine.messaging.streams import wanted_streams
 from support.nats import paused, server_with
 from support.proxy import proxy_to
@@ -539,6 +541,67 @@ async def test_leaving_does_not_wait_for_a_server_that_is_paused(server: Embedde
             began = time.monotonic()
             await broker.link.close()
             assert time.monotonic() - began < 4
+
+
+async def test_many_large_snapshots_read_at_once_do_not_cost_the_connection(tmp_path: Path) -> None:
+    # As large to this server as some GB are to one with its usual 64 MB.
+    configuration = f'max_pending: 12MB\njetstream {{ store_dir: "{tmp_path}" }}'
+    partitions = range(24)
+    async with server_with(configuration, tmp_path) as address, client(address) as broker:
+        snapshots = {partition: os.urandom(4 * 2**20) for partition in partitions}
+        for partition, snapshot in snapshots.items():
+            await broker.snapshots.put(partition, snapshot)
+        found = await asyncio.gather(*map(broker.snapshots.newest, partitions))
+        assert found == list(snapshots.values())
+        assert broker.link.connection == 1
+
+
+async def test_a_reader_keeps_its_consumer_from_pull_to_pull(server: EmbeddedServer) -> None:
+    async with client(server.url) as broker:
+        for n in range(5 * BATCH):
+            await broker.frames.publish(3, b"frame", message_id=f"p-{n}")
+        await broker.frames.flush()
+        with capture_logs() as spoken:
+            async with broker.frames.follow(lambda _: None, partitions=[3]) as follower:
+                await asyncio.wait_for(follower.caught_up(), 30)
+        assert "reader_begins_anew" not in [line["event"] for line in spoken]
+
+
+async def test_many_large_frames_that_wait_do_not_cost_the_connection(tmp_path: Path) -> None:
+    configuration = f'max_pending: 24MB\njetstream {{ store_dir: "{tmp_path}" }}'
+    async with server_with(configuration, tmp_path) as address:
+        async with client(address) as feed:
+            for n in range(320):
+                await feed.frames.publish(3, bytes(250_000), message_id=f"p-{n}")
+            await feed.frames.flush()
+        async with client(address) as broker:
+            heard: list[int] = []
+
+            def slowly(message: Message) -> None:
+                heard.append(message.sequence)
+                time.sleep(0.002)  # as a book at work does
+
+            async with broker.frames.follow(slowly, partitions=[3]) as follower:
+                await asyncio.wait_for(follower.caught_up(), 60)
+            assert heard == list(range(1, 321))
+            assert broker.link.connection == 1
+
+
+async def test_a_message_larger_than_what_a_reader_asks_for_at_a_time_comes_all_the_same(
+    server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.messaging.reader.MOST_BYTES", 1000)
+    async with client(server.url) as broker:
+        frames = [bytes([n]) * size for n, size in enumerate((300, 300, 300, 5000, 300, 5000))]
+        for n, frame in enumerate(frames):
+            await broker.frames.publish(3, frame, message_id=f"p-{n}")
+        await broker.frames.flush()
+        heard: list[bytes] = []
+        async with broker.frames.follow(
+            lambda message: heard.append(message.payload), partitions=[3]
+        ) as follower:
+            await asyncio.wait_for(follower.caught_up(), 30)
+        assert heard == frames
 
 
 async def test_snapshots_half_written_are_passed_over(server: EmbeddedServer) -> None:

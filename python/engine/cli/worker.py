@@ -1,6 +1,8 @@
 """`engine worker`: one worker of the fleet, until SIGTERM or SIGINT."""
 
+import asyncio
 from collections.abc import Iterable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cyclopts import App
@@ -8,6 +10,7 @@ from cyclopts import App
 from engine.cli.serving import Flag, own_name, serve_with, served_health, served_metrics
 from engine.cli.versions import engine_version
 from engine.clock import Clock, SystemClock
+from engine.messaging.background import beside
 from engine.messaging.permissions import Role
 from engine.wiring import open_broker, stopped_by_signals
 from engine.worker.service import Worker
@@ -80,15 +83,18 @@ def command(
 async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None:
     """Run a worker with these settings until a signal stops it; by another clock if handed in."""
     name, clock = settings.name or own_name(), clock or SystemClock()
-    async with open_broker(
-        settings.nats,
-        name=name,
-        clock=clock,
-        patience=settings.patience,
-        identity=settings,
-        role=Role.WORKER,
-        writes=True,
-    ) as broker:
+    async with (
+        beside(_import_rounds(), name="import"),
+        open_broker(
+            settings.nats,
+            name=name,
+            clock=clock,
+            patience=settings.patience,
+            identity=settings,
+            role=Role.WORKER,
+            writes=True,
+        ) as broker,
+    ):
         service = Worker(
             broker=broker, clock=clock, name=name, settings=settings, version=engine_version()
         )
@@ -101,3 +107,8 @@ async def serve(settings: WorkerSettings, *, clock: Clock | None = None) -> None
         page = served_metrics(settings.metrics_port, service="worker", collect=families)
         async with stopped_by_signals(service), served_health(settings.health, service), page:
             await service.run()
+
+
+async def _import_rounds() -> None:
+    """Import what rounds need: a worker connects meanwhile, and hears who else is there."""
+    await asyncio.to_thread(import_module, "engine.worker.partition")

@@ -6,6 +6,7 @@ but the two names. Both hashes are FNV-1a: nats-server's `{{partition(64,…)}}`
 """
 
 import re
+from functools import lru_cache
 
 __all__ = [
     "PARTITIONS",
@@ -70,11 +71,16 @@ def account_key(account: str) -> int:
 
 def series_key(campaign: str, platform: str) -> int:
     """Return the 64-bit key of a campaign on a platform: FNV-1a of "campaign/platform"."""
-    return _fnv1a64(f"{campaign}/{platform}")
+    return _fnv1a64(platform, _before_platforms(campaign))
 
 
-def _fnv1a64(text: str) -> int:
-    value = 0xCBF29CE484222325
+@lru_cache(maxsize=1)  # the platforms of a campaign are asked about one after the other
+def _before_platforms(campaign: str) -> int:
+    return _fnv1a64(f"{campaign}/")
+
+
+def _fnv1a64(text: str, value: int = 0xCBF29CE484222325) -> int:
+    """Return the hash of a text, or of what came before, which hashes to `value`, and a text."""
     for byte in text.encode():
         value = (value ^ byte) * 0x100000001B3 & 0xFFFF_FFFF_FFFF_FFFF
     return value

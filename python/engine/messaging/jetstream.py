@@ -14,6 +14,7 @@ from engine.errors import BrokerError
 from engine.messaging import traces, wire
 from engine.messaging.background import beside
 from engine.messaging.commit import MovedOnError, Newest, commit
+from engine.messaging.deadline import Deadline
 from engine.messaging.link import Delivery, Link, RefusedError, UnansweredError
 from engine.messaging.logs import Bury, OnStored, partition_token
 from engine.messaging.parts import Joiner, cut, part_header, part_of
@@ -29,7 +30,7 @@ READ_S = 5.0  # how long a read waits for a broker that is away
 SCAN_S = 2 * PATIENCE_S  # and a scan for the next message: its reader may need another consumer
 BATCH_S = 10.0  # for a batch to be stored: many messages, each synced to the disk
 MOST_AT_ONCE = 256  # messages that one direct get answers with
-MOST_BYTES_AT_ONCE = 16 * 2**20
+MOST_BYTES_AT_ONCE = 2 * 2**20  # of many partitions at once: see `snapshots.CHUNKS_AT_ONCE`
 ANSWER_S = 2.0
 AGAIN_S = 0.05  # between two questions to a broker that is away
 
@@ -258,26 +259,27 @@ class JetStreamLog:
             }
         )
         got: list[tuple[int, Delivery]] = []
-        ended = asyncio.Event()
+        ended: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
 
         def heard(delivery: Delivery) -> None:
             headers = delivery.headers or {}
-            if wire.status_of(delivery) or "Nats-Sequence" not in headers:
-                ended.set()
-                return
-            sequence = int(headers["Nats-Sequence"])
-            got.append((sequence, delivery._replace(subject=headers["Nats-Subject"])))
-            if sequence >= until:
-                ended.set()
+            is_message = not wire.status_of(delivery) and "Nats-Sequence" in headers
+            if is_message:
+                sequence = int(headers["Nats-Sequence"])
+                got.append((sequence, delivery._replace(subject=headers["Nats-Subject"])))
+            if not ((is_message and sequence < until) or ended.done()):
+                ended.set_result(delivery)
 
+        direct = f"$JS.API.DIRECT.GET.{self._stream}"
         reply = self._link.expect(heard)
+        deadline = Deadline(ended, direct, timeout_s=ANSWER_S)
         try:
-            await self._link.send(f"$JS.API.DIRECT.GET.{self._stream}", request, reply=reply)
-            async with asyncio.timeout(ANSWER_S):
-                await ended.wait()
-        except (UnansweredError, TimeoutError):
+            await self._link.send(direct, request, reply=reply)
+            await ended
+        except UnansweredError:
             pass  # what has come counts; the rest is asked for again
         finally:
+            deadline.cancel()
             self._link.forget(reply)
         return got
 

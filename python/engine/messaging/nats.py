@@ -37,6 +37,7 @@ from engine.messaging import subjects, wire
 from engine.messaging.background import beside
 from engine.messaging.credentials import Credentials, masked
 from engine.messaging.dead import JetStreamDeadLetters
+from engine.messaging.deadline import Deadline
 from engine.messaging.granted import Granted, ask
 from engine.messaging.heartbeats import CoreHeartbeats
 from engine.messaging.inspection import server_facts
@@ -387,13 +388,12 @@ class NatsLink:
         future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         reply = self.expect(lambda delivery: _settle(future, delivery))
         self._futures[future] = subject
+        deadline = Deadline(future, subject, timeout_s=timeout_s)
         try:
             await self.send(subject, payload, reply=reply, headers=headers)
-            async with asyncio.timeout(timeout_s):
-                delivery = await future
-        except TimeoutError:
-            raise UnansweredError(f"{subject}: no answer within {timeout_s} s") from None
+            delivery = await future
         finally:
+            deadline.cancel()
             self._futures.pop(future, None)
             self.forget(reply)
         if wire.status_of(delivery) == 503:

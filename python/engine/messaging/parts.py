@@ -38,7 +38,7 @@ def part_of(headers: Mapping[str, str] | None) -> tuple[int, int]:
     >>> part_of({"Engine-Part": "2/3"}), part_of(None)
     ((2, 3), (1, 1))
     """
-    number, _, count = (headers or {}).get(PART, "").partition("/")
+    number, _, count = ("" if headers is None else headers.get(PART, "")).partition("/")
     return (int(number), int(count)) if number.isdigit() and count.isdigit() else (1, 1)
 
 

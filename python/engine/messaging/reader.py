@@ -17,16 +17,19 @@ import structlog
 from engine.clock import Clock
 from engine.errors import BrokerError
 from engine.messaging import wire
-from engine.messaging.link import Delivery, Link, RefusedError, UnansweredError
+from engine.messaging.link import Delivery, Link, RefusedError
 from engine.messaging.tail import Tail
 
 __all__ = ["OnMessage", "Reader"]
 
 BATCH = 256  # messages asked for at a time; up to twice that are on their way
+MOST_BYTES = 8 * 2**20  # of them: nats-server cuts off a client that has 64 MB still to read
 EXPIRES_S = 30.0
 HEARTBEAT_S = 2.0
 PATIENCE_S = 2.5 * HEARTBEAT_S  # silence after which the consumer is taken for dead
 INACTIVE_S = 30.0  # after which the server forgets a consumer nobody pulls from
+_FULL = "Message Size Exceeds MaxBytes"  # how a pull ends that asked for MOST_BYTES at most
+_DONE = "Batch Completed"  # with fewer
 _LONGEST_WAIT_S = 1.0
 _COMES_S = 0.05
 
@@ -78,6 +81,7 @@ class Reader:
         self._reads_on = 0  # the connection that the present consumer was made on
         self._delivered = 0  # messages of this consumer so far
         self._on_the_way = 0  # messages asked for and not yet come
+        self._is_bounded = True  # asks for MOST_BYTES at most
         self._heard_at = 0.0
         self._broken = ""
         self._is_closed = False
@@ -116,14 +120,14 @@ class Reader:
                     await self._read_with_a_new_consumer()
                     wait_s = 0.05
                     continue
-                except UnansweredError as error:
-                    self._broken = str(error)
                 except RefusedError as error:
                     self._broken = str(error)
                     if not self._opened.done():
                         self._opened.set_exception(BrokerError(f"cannot read: {error}"))
                         return
                     _log.error("reader_refused", stream=self._stream, reason=str(error))
+                except BrokerError as error:  # no answer, or none that is understood
+                    self._broken = str(error)
                 await self._clock.sleep(wait_s)
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
         finally:
@@ -150,7 +154,7 @@ class Reader:
             if self._reads_on == connection:
                 try:
                     until = await self.newest_stored(filters)
-                except (UnansweredError, RefusedError):
+                except BrokerError:
                     await self._moved()
                     continue
                 while self._is_reading(connection) and self.position < until:
@@ -168,7 +172,7 @@ class Reader:
     async def newest_stored(self, filters: Sequence[str] | None = None) -> int:
         """Return the sequence of the newest message that the filters match, 0 for none.
 
-        As the stream's leader knows it. Raises UnansweredError or RefusedError.
+        As the stream's leader knows it. Raises BrokerError.
         """
         subject = f"$JS.API.STREAM.MSG.GET.{self._stream}"
         requests = (msgspec.json.encode({"last_by_subj": one}) for one in filters or self._filters)
@@ -220,13 +224,6 @@ class Reader:
             await self._delete(name)
 
     async def _pull_until_broken(self, name: str, inbox: str, connection: int) -> None:
-        pull = msgspec.json.encode(
-            {
-                "batch": BATCH,
-                "expires": int(EXPIRES_S * 1e9),
-                "idle_heartbeat": int(HEARTBEAT_S * 1e9),
-            }
-        )
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{name}"
         while True:
             self._wake.clear()
@@ -242,7 +239,7 @@ class Reader:
                 if self._on_the_way == 0:
                     self._heard_at = self._clock.monotonic()
                 self._on_the_way += BATCH
-                await self._link.send(subject, pull, reply=inbox)
+                await self._link.send(subject, self._pull(), reply=inbox)
                 continue
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -251,6 +248,12 @@ class Reader:
                 silent_s = self._clock.monotonic() - self._heard_at
                 if self._on_the_way and silent_s >= PATIENCE_S:
                     self._broken = f"nothing heard for {silent_s:.1f} s"
+
+    def _pull(self) -> bytes:
+        """Return the request for the next messages."""
+        bound = {"max_bytes": MOST_BYTES} if self._is_bounded else {}
+        asked = {"batch": BATCH, "expires": _ns(EXPIRES_S), "idle_heartbeat": _ns(HEARTBEAT_S)}
+        return msgspec.json.encode(asked | bound)
 
     def _heard(self, delivery: Delivery) -> None:
         self._heard_at = self._clock.monotonic()
@@ -287,13 +290,16 @@ class Reader:
             if sent.isdigit() and int(sent) > self._delivered:
                 self._break(f"{int(sent) - self._delivered} messages did not arrive")
             return
-        # A pull has ended: expired, or refused. What it still asked for does not come any more.
-        if status == 408:
-            left = headers.get("Nats-Pending-Messages", "0")
-            self._on_the_way = max(0, self._on_the_way - int(left))
+        # A pull has ended: expired, full or refused. What it still asked for comes no more.
+        description = headers.get("Description", "")
+        if status == 408 or description in (_FULL, _DONE):
+            left = int(headers.get("Nats-Pending-Messages", "0"))
+            self._on_the_way = max(0, self._on_the_way - left)
+            if description == _FULL and left == BATCH:
+                self._is_bounded = False  # a single message is larger than all that was asked for
             self._wake.set()
         else:
-            self._break(f"status {status} {headers.get('Description', '')}".rstrip())
+            self._break(f"status {status} {description}".rstrip())
 
     def _break(self, reason: str) -> None:
         self._broken = self._broken or reason
@@ -364,7 +370,7 @@ class Reader:
             "ack_policy": "none",
             "mem_storage": True,
             "num_replicas": 1,
-            "inactive_threshold": int(INACTIVE_S * 1e9),
+            "inactive_threshold": _ns(INACTIVE_S),
         }
         request = {"stream_name": self._stream, "config": config, "action": "create"}
         delivery = await self._link.request(
@@ -385,3 +391,8 @@ class Reader:
 
     def _deletion(self, name: str) -> str:
         return f"$JS.API.CONSUMER.DELETE.{self._stream}.{name}"
+
+
+def _ns(seconds: float) -> int:
+    """Return a duration as the API has it."""
+    return int(seconds * 1e9)

@@ -19,6 +19,12 @@ from engine.messaging.streams import MAX_CHUNK
 
 __all__ = ["LogSnapshots", "SnapshotLog"]
 
+CHUNKS_AT_ONCE = 16
+"""How many chunks are on their way to a connection, over all partitions that are being read.
+
+What a client has not read yet waits in the server, 64 MB at most: then it ends the connection.
+"""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -62,6 +68,7 @@ class LogSnapshots:
 
     def __init__(self, *, log: SnapshotLog) -> None:
         self._log = log
+        self._reading = asyncio.Semaphore(CHUNKS_AT_ONCE)
 
     async def put(self, partition: int, payload: bytes) -> None:
         """Store a snapshot. Raises BrokerError where the broker stays away."""
@@ -103,10 +110,14 @@ class LogSnapshots:
             manifest = _decoder.decode(encoded)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        chunks = await asyncio.gather(*map(self._log.get_sequence, manifest.chunks))
+        chunks = await asyncio.gather(*map(self._chunk, manifest.chunks))
         payload = manifest.inline + b"".join(chunk.payload for chunk in chunks if chunk is not None)
         is_whole = len(payload) == manifest.size and _digest(payload) == manifest.digest
         return payload if is_whole else None
+
+    async def _chunk(self, sequence: int) -> Message | None:
+        async with self._reading:
+            return await self._log.get_sequence(sequence)
 
 
 def _digest(payload: bytes) -> bytes:

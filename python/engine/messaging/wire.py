@@ -210,6 +210,8 @@ class Headers(Mapping[str, str]):
         self._read: dict[str, str] | None = None
 
     def __getitem__(self, name: str) -> str:
+        if self._read is None and name not in _STATUS and name.encode() not in self._block:
+            raise KeyError(name)  # most are asked for what they do not have: nothing need be read
         return self._all()[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -222,6 +224,9 @@ class Headers(Mapping[str, str]):
         if self._read is None:
             self._read = _status_of(self._block) | headers_of(self._block)
         return self._read
+
+
+_STATUS = ("Status", "Description")  # of the first line, which names neither
 
 
 def _status_of(block: bytes) -> dict[str, str]:

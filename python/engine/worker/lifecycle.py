@@ -91,9 +91,12 @@ def planned_per_s(entries: Iterable[Entry]) -> float:
     )
 
 
+_OF_BUDGET = int(Binding.BUDGET)  # an array compares itself with an enumeration twice as slowly
+
+
 def used_up(decisions: NDArray[np.void], names: Names) -> list[str]:
     """Return the campaigns with nothing left: no bid for want of budget, nothing reserved."""
-    over = (decisions["binding"] == Binding.BUDGET) & (decisions["reserved_micros"] == 0)
+    over = (decisions["binding"] == _OF_BUDGET) & (decisions["reserved_micros"] == 0)
     return [names.campaigns[key] for key in decisions["campaign"][over].tolist()]
 
 

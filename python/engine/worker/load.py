@@ -1,7 +1,8 @@
 """Which rounds are left out while there are more than there is time for: the least valuable first.
 
-A worker is overloaded when, interval after interval, some round ends after the next one was due, or
-more frames wait in the stream than before. Without a choice, whichever rounds came late would be
+A worker is overloaded when, review after review, more than a few rounds end after the next one was
+due, or more frames wait in the stream than before. (A pause of the machine makes some rounds late
+as well; of short intervals it lasts several.) Without a choice, whichever rounds came late would be
 left out. So partitions with little at stake are decided every second, fourth or eighth time, until
 the others are in time again; and as soon as there is time, all are decided every time again.
 
@@ -26,6 +27,8 @@ SELDOM = 8
 MOST = 1 - 1 / SELDOM
 STEP = 0.125  # of the work, tried again when there seems to be time for it
 SPARE = 0.15  # of what was found to be possible: what has come late must be made good
+REVIEW_S = 1.0  # at least; longer intervals have a review each
+MANY = 1 / 8  # of the work: more than that late is no accident
 LATE_REVIEWS = 3  # in a row: a broker that elects a leader is no overload
 SETTLING_REVIEWS = 3  # after a change: what was late before it still is
 GOOD_REVIEWS = 8  # in a row, before less is left out; twice as many each time that was too early
@@ -80,10 +83,11 @@ class Load:
         self._worker = worker
         self._interval = interval
         self._parts: dict[int, _Part] = {}
+        self._intervals = max(1, round(REVIEW_S / interval))  # that a review looks at
         self._review_at = 0.0  # monotonic
-        self._is_late = self._is_slow = False
-        self._done = 0.0  # work since the last review, and in the late ones of this row
-        self._done_late = 0.0
+        self._done = 0.0  # work since the last review; of it in rounds that were late, and slow
+        self._late = self._slow = 0.0
+        self._done_late = 0.0  # in this row of late reviews
         self._settling = 0
         self._late_reviews = self._good_reviews = 0
         self._good_wanted = GOOD_REVIEWS
@@ -106,6 +110,14 @@ class Load:
             return True
         return (due_ms // round(self._interval * 1000) + part.turn) % part.every == 0
 
+    def disturbed(self) -> None:
+        """Note that other work held the rounds up for once: what is late now says nothing of load.
+
+        To take a partition is such work: its history is read and decided again.
+        """
+        self._done = self._late = self._slow = 0.0
+        self._settling = max(self._settling, 1)
+
     def forget(self, partition: int) -> None:
         """Leave out a partition that this worker does not have any more."""
         self._parts.pop(partition, None)
@@ -117,7 +129,7 @@ class Load:
         if now >= self._review_at:
             if self._review_at:
                 self._review()
-            self._review_at = now + self._interval
+            self._review_at = now + self._interval * self._intervals
         part = self._parts.setdefault(partition, _Part())
         if part.settled is not None:
             rise = max(0, told.settled_micros - part.settled)
@@ -125,16 +137,16 @@ class Load:
         part.settled, part.planned = told.settled_micros, told.planned_micros
         part.campaigns, part.lag = told.campaigns, told.lag
         self._done += part.work
-        self._is_late |= told.late
-        self._is_slow |= told.slow
+        self._late += part.work * told.late
+        self._slow += part.work * told.slow
 
     def _review(self) -> None:
-        """Look at the rounds of an interval, and leave out more, or less."""
-        done, self._done = self._done, 0.0
+        """Look at the rounds since the last review, and leave out more, or less."""
+        done, many = self._done, MANY * self._done
         lag = sum(part.lag for part in self._parts.values())
-        is_late = self._is_late or LAG_FRAMES < lag > self._lag
-        is_good = not (is_late or self._is_slow)
-        self._lag, self._is_late, self._is_slow = lag, False, False
+        is_late = self._late > many or LAG_FRAMES < lag > self._lag
+        is_good = not (is_late or self._slow > many)
+        self._lag, self._done, self._late, self._slow = lag, 0.0, 0.0, 0.0
         if not self._parts:  # all are with others by now: nothing is known of the next ones
             return
         if self._settling:
@@ -150,7 +162,7 @@ class Load:
 
     def _shed(self, possible: float) -> None:
         """Leave out what is more than was possible while all were late, and some to spare."""
-        wanted = 1.0 - (1.0 - SPARE) * possible / self._all_work()
+        wanted = 1.0 - (1.0 - SPARE) * possible / (self._intervals * self._all_work())
         if self._has_eased:
             self._good_wanted = min(2 * self._good_wanted, MOST_GOOD_REVIEWS)
         self._has_eased = False

@@ -162,6 +162,7 @@ class Partition:
                     await self._take(inputs)
                 self.is_owned = True
                 self._moved()
+                self._load.disturbed()
                 async with beside(self._chores.run(), name=f"chores of partition {self.number}"):
                     await self._rounds()
                 await self._give_back()

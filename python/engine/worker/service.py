@@ -6,6 +6,7 @@ may be judged wrongly without harm: the chain of a partition has one owner at a 
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,16 +14,19 @@ from engine.clock import Clock
 from engine.errors import FencedError, MalformedMessageError, MessagingError
 from engine.fleet.assignment import assign
 from engine.fleet.membership import DEAF_S, HEARTBEAT_S, SUSPICION_S, Membership
+from engine.messaging.link import UnansweredError
 from engine.messaging.ports import Broker
 from engine.messaging.records import Heartbeat, decode_heartbeat, encode
 from engine.messaging.subjects import heartbeat_subject
 from engine.worker.inbox import Room
 from engine.worker.load import Load
-from engine.worker.partition import Partition
 from engine.worker.pause import Pause
 from engine.worker.portion import Portion, RecordTooLargeError
 from engine.worker.settings import WorkerSettings
 from engine.worker.tally import Tally
+
+if TYPE_CHECKING:
+    from engine.worker.partition import Partition
 
 __all__ = ["Worker"]
 
@@ -296,6 +300,8 @@ class Worker:
     # partitions
 
     def _hold(self, number: int, group: asyncio.TaskGroup, *, only_free: bool = False) -> None:
+        from engine.worker.partition import Partition  # numpy and the core: see `cli.worker`
+
         partition = Partition(
             number,
             broker=self._broker,
@@ -315,7 +321,7 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, partition: Partition) -> None:
+    async def _run(self, partition: "Partition") -> None:
         """Run a partition to its end. What befalls one does not touch the others."""
         number = partition.number
         try:
@@ -331,6 +337,10 @@ class Worker:
             if not self._portions[number].is_stuck:
                 self._failures.pop(number, None)  # the next try does something else
             self._wait_before(number)
+        except UnansweredError as error:
+            # The broker's silence is no fault of the partition: it is not made to wait ever longer.
+            _log.warning("partition_put_off", partition=number, reason=str(error))
+            self._not_before[number] = self._clock.monotonic() + FIRST_WAIT_S
         except MessagingError as error:
             _log.error("partition_failed", partition=number, reason=str(error))
             self._wait_before(number)

@@ -5,29 +5,17 @@ import pytest
 from bench.fleet.__main__ import main
 from bench.fleet.freshness import Sent, latencies
 from bench.fleet.load import flat, table
+from bench.fleet.observed import Counted
 from bench.fleet.start import Start
 from bench.fleet.supply import PLATFORMS, Supply
 from bench.fleet.throughput import stretch
 from engine.core.book import Book
 from engine.core.frames import decode_frame
 from engine.domain.ids import partition_of
-from engine.messaging.records import Decide
 
 
-def decide(partition: int, metrics_sequence: int, *, decided: int = 1) -> Decide:
-    return Decide(
-        partition=partition,
-        previous=0,
-        epoch=1,
-        owner="w",
-        round=1,
-        at_ms=0,
-        metrics_sequence=metrics_sequence,
-        campaigns_revision=0,
-        decided=decided,
-        settled_micros=0,
-        reserved_micros=0,
-    )
+def decide(partition: int, metrics_sequence: int, *, decided: int = 1) -> Counted:
+    return Counted(partition=partition, metrics_sequence=metrics_sequence, decided=decided)
 
 
 def test_a_frame_is_as_old_as_the_first_round_that_counted_it_is_late() -> None:

@@ -78,3 +78,12 @@ def test_a_worker_without_a_page_does_not_import_what_makes_one() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_worker_connects_before_it_imports_what_rounds_need() -> None:
+    heavy = "sorted({'numpy', 'engine._core'} & set(sys.modules))"
+    script = f"import sys, engine.cli.worker; print({heavy})"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

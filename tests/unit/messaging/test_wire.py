@@ -63,3 +63,16 @@ def test_a_header_is_found_in_a_raw_block() -> None:
     assert wire.header_of(block, "engine-writer") == "w:1"
     assert wire.header_of(block, "B") == ""
     assert wire.header_of(b"", "B") == ""
+
+
+def test_a_header_that_is_not_there_is_told_without_reading_the_others() -> None:
+    block = b"NATS/1.0 503 No Responders\r\nEngine-Writer: w1\r\n\r\n"
+    headers = wire.Headers(block)
+    assert headers.get("Engine-Part", "") == ""
+    assert headers._read is None
+    assert (headers["Status"], headers["Description"]) == ("503", "No Responders")
+    assert headers["Engine-Writer"] == "w1"
+    with pytest.raises(KeyError):
+        headers["Engine-Part"]
+    # A name that is found in another's value is looked for, and is no header all the same.
+    assert "w1" not in wire.Headers(block)

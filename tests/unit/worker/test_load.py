@@ -188,8 +188,13 @@ def told(*, stake: int = 0, late: bool = False, lag: int = 0, campaigns: int = 9
 def rounds(load: Load, count: int, *, begin: int = 0, **fields: Any) -> None:  # noqa: ANN401
     """Tell of some intervals' rounds of ten partitions, partition p with p at stake."""
     for number in range(begin, begin + count):
-        for partition in range(10):
-            load.tell(partition, told(stake=partition, **fields), now=1.0 + number)
+        rounds_at(load, 1.0 + number, **fields)
+
+
+def rounds_at(load: Load, now: float, **fields: Any) -> None:  # noqa: ANN401
+    """Tell of a round of each of ten partitions."""
+    for partition in range(10):
+        load.tell(partition, told(stake=partition, **fields), now=now)
 
 
 def test_a_late_interval_or_two_change_nothing() -> None:
@@ -198,6 +203,36 @@ def test_a_late_interval_or_two_change_nothing() -> None:
         rounds(load, LATE_REVIEWS - 1, begin=begin, late=True)
         rounds(load, 1, begin=begin + LATE_REVIEWS - 1)
     assert not load.is_overloaded
+
+
+def test_a_few_late_rounds_are_a_pause_and_no_overload() -> None:
+    load = Load(worker="w1", interval=1.0)
+    for number in range(4 * LATE_REVIEWS):
+        for partition in range(10):
+            load.tell(partition, told(late=partition == number % 10), now=1.0 + number)
+    assert not load.is_overloaded
+
+
+def test_short_intervals_are_reviewed_by_the_second_and_shed_what_a_second_has_no_time_for() -> (
+    None
+):
+    load = Load(worker="w1", interval=0.05)
+    for number in range(20 * LATE_REVIEWS):  # of twenty rounds a second five are done, and late
+        if number % 4 == 0:
+            rounds_at(load, 1.0 + 0.05 * number, late=True)
+        assert not load.is_overloaded
+    rounds_at(load, 1.0 + LATE_REVIEWS, late=True)
+    assert load.share == pytest.approx(1 - (1 - SPARE) / 4)
+
+
+def test_rounds_that_were_late_as_partitions_were_taken_are_no_overload() -> None:
+    load = Load(worker="w1", interval=1.0)
+    for number in range(3 * LATE_REVIEWS):
+        load.disturbed()
+        rounds(load, 1, begin=number, late=True)
+    assert not load.is_overloaded
+    rounds(load, LATE_REVIEWS + 2, begin=3 * LATE_REVIEWS, late=True)
+    assert load.is_overloaded
 
 
 def test_the_least_at_stake_is_left_out_first_and_only_as_much_as_is_needed() -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from engine.domain.codec import encode_campaign
 from engine.domain.ids import PARTITIONS, partition_of
+from engine.messaging.link import UnansweredError
 from engine.messaging.memory import MemoryBroker, MemoryServer
+from engine.messaging.ports import Message
 from engine.messaging.records import Decide, Record, Release, Take, decode_record
 from engine.worker.service import Worker
 from engine.worker.settings import WorkerSettings
@@ -264,6 +266,25 @@ async def test_an_unreadable_chain_stops_its_partition_and_no_other(nodes: Nodes
         await nodes.clock.advance(5)
         assert a.worker.held() == [p for p in range(PARTITIONS) if p != 7]
         assert len([m async for m in nodes.broker.chain.read(7)]) == 1
+
+
+async def test_a_partition_that_the_broker_says_nothing_of_is_tried_again_and_again(
+    nodes: Nodes,
+) -> None:
+    async with nodes.worker("a") as a:
+        head, is_silent = a.broker.chain.head, True
+
+        async def answered(partition: int) -> Message | None:
+            if partition == 7 and is_silent:
+                raise UnansweredError("engine.decisions.7: no answer within 2.0 s")
+            return await head(partition)
+
+        a.broker.chain.head = answered  # type: ignore[method-assign]
+        await nodes.clock.advance(20)
+        assert a.worker.held() == [number for number in range(PARTITIONS) if number != 7]
+        is_silent = False
+        await nodes.clock.advance(1)  # were it a fault of the partition, it would wait for longer
+        assert a.worker.held() == list(range(PARTITIONS))
 
 
 async def test_a_malformed_heartbeat_is_buried(nodes: Nodes) -> None:
