@@ -1,15 +1,13 @@
 //! Times taking and restoring the snapshot of a whole fleet's windows, all full, beside a copy of its
 //! bytes into memory that is as new and in pages as large. A worker does it partition by partition.
 //!
-//! Prints one line of JSON: 100,000 campaigns on four platforms (6 GB), or `SNAPSHOT_CAMPAIGNS`. The
-//! bytes of a slot are what the book's own allocations hold, counted by the allocator.
+//! Prints one line of JSON: 100,000 campaigns on four platforms (6 GB), or `SNAPSHOT_CAMPAIGNS`.
 
 #![allow(
     missing_docs,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    clippy::cast_precision_loss,
     reason = "a benchmark prints, and may stop where its set-up is wrong"
 )]
 
@@ -20,34 +18,11 @@ mod floor;
 use common::{Report, START_MS, Wanted, frame, put, tick};
 use engine_core::book::Book;
 use floor::time;
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const PLATFORMS: u64 = 4;
 const WINDOW: u64 = 64;
 const TRIES: usize = 3;
-
-/// The system's allocator, and how many bytes it has handed out and not had back.
-struct Counting;
-
-static HELD: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is the system allocator's own; counting beside it touches no memory of it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size(), Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Returns a book of full windows, after a round.
 fn book(campaigns: u64) -> Book {
@@ -94,16 +69,14 @@ fn main() {
     });
     let book = book(campaigns);
     let mut least = [f64::INFINITY; 3];
-    let (mut snapshot, mut held) = (Vec::new(), 0);
+    let mut snapshot = Vec::new();
     for _ in 0..TRIES {
         let (mut copy, mut restored) = (Vec::new(), None);
         drop(std::mem::take(&mut snapshot));
         let take = time(|| snapshot = black_box(book.snapshot()));
         let copying = time(|| copy = black_box(copied(&snapshot)));
         drop(copy);
-        let before = HELD.load(Relaxed);
         let restore = time(|| restored = Some(Book::restore(&snapshot).expect("a whole snapshot")));
-        held = HELD.load(Relaxed) - before;
         drop(black_box(restored));
         for (least, found) in least.iter_mut().zip([take, restore, copying]) {
             *least = least.min(found.as_secs_f64());
@@ -114,7 +87,7 @@ fn main() {
         "{{\"bench\": \"snapshot\", \"campaigns\": {campaigns}, \"snapshot_take_ms\": {:.1}, \
          \"snapshot_restore_ms\": {:.1}, \"snapshot_copy_ms\": {:.1}, \
          \"snapshot_take_ratio\": {:.2}, \"snapshot_restore_ratio\": {:.2}, \
-         \"snapshot_copy_ratio\": {:.2}, \"snapshot_bytes\": {}, \"bytes_per_slot_all\": {:.0}}}",
+         \"snapshot_copy_ratio\": {:.2}, \"snapshot_bytes\": {}}}",
         take * 1e3,
         restore * 1e3,
         copy * 1e3,
@@ -122,6 +95,5 @@ fn main() {
         restore / copy,
         take.max(restore) / copy,
         snapshot.len(),
-        held as f64 / (campaigns * PLATFORMS) as f64,
     );
 }

@@ -62,7 +62,7 @@ def snapshot() -> Results:
     """Time snapshots beside a copy of their bytes."""
     found: Results = {}
     for one in _objects(_cargo("snapshot")):
-        found |= {key: one[key] for key in one if key.startswith(("snapshot_", "bytes_"))}
+        found |= {key: one[key] for key in one if key.startswith("snapshot_")}
     if "snapshot_copy_ratio" not in found:
         raise PartFailedError("bench/core/snapshot.rs printed no snapshot_copy_ratio")
     return found

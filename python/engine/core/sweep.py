@@ -122,7 +122,8 @@ class Sweep:
         - confidence: size, age and spread of that window, as of the core's forecasts;
         - score = confidence * (CVR * value - CPC); `best` has the highest, the first of equals;
         - pacing = (budget left / budget) / (flight left / flight), 0 to 1;
-        - bid = min(pacing * CVR * value, max_bid) of the best, in whole micros, rounded down.
+        - bid = min(pacing * CVR * value, max_bid) of the best, cut to whole micros (what lacks less
+          than a thousandth of one counts as whole).
 
         `binding` (as domain.decision.Binding) says what lowered the bid, or why there is none.
         """

@@ -379,14 +379,14 @@ fn a_slow_story() -> ([u64; 3], [usize; 3]) {
 
 /// What the stories come to: decisions and forecasts; fronts; snapshots, whose layout may change alone.
 const BUSY: [u64; 3] = [
-    0x35B3_BA7F_7F72_7EFD,
-    0x2C51_D2BD_D383_CBFF,
-    0x30A6_4305_7D0C_E808,
+    0x4EC6_0DF3_C8A0_365E,
+    0x4F0F_EB0E_A429_A409,
+    0x004D_E5B3_4A1C_0C71,
 ];
 const SLOW: [u64; 3] = [
-    0xB5FD_ABA3_7C14_277A,
-    0x242A_BD9E_63F9_D6AF,
-    0x63FD_784E_028B_CFD6,
+    0xEAA4_A754_8634_2A37,
+    0x529A_9E7F_605F_82D1,
+    0xD9EB_FD5E_C991_933B,
 ];
 
 #[test]
