@@ -11,7 +11,7 @@ use engine_memory::prefetch;
 /// A miss takes about as long as sixteen updates; `bench/core/window.rs` shows the neighbours.
 const AHEAD: usize = 16;
 
-/// All windows, for a change.
+/// Windows for a change: all of them, or those of neighbouring slots, counted from the first of these.
 pub(crate) struct Part<'a> {
     pub(crate) capacity: usize,
     pub(crate) headers: &'a mut [Header],

@@ -208,6 +208,18 @@ impl Windows {
         }
     }
 
+    /// Returns all windows for a change by several at a time, so many slots to each, in order.
+    pub(crate) fn parts(&mut self, slots: usize) -> impl Iterator<Item = Part<'_>> {
+        let capacity = self.capacity;
+        let rings = self.rings.chunks_mut((slots * capacity).max(1));
+        let parts = self.headers.chunks_mut(slots.max(1)).zip(rings);
+        parts.map(move |(headers, rings)| Part {
+            capacity,
+            headers,
+            rings,
+        })
+    }
+
     /// Empties a window whose newest sample is at least [`REACH`] before `now`; returns whether it
     /// did. Asked at least once in 2^30 ticks, no window takes the far past for the future.
     pub fn expire(&mut self, slot: usize, now: u32) -> bool {

@@ -61,6 +61,35 @@ fn feed(campaigns: usize, turns: u32) -> Vec<u8> {
     rows
 }
 
+/// The same rows for any number of threads: restated, late, out of range and of no slot among them.
+fn unruly(campaigns: usize) -> Vec<u8> {
+    let mut rows = feed(campaigns, 3);
+    let sample = |tick| Sample {
+        tick,
+        clicks: 3,
+        milliconversions: 1000,
+        spend_units: 700,
+    };
+    for slot in (0..4 * campaigns).step_by(97) {
+        rows.extend(row(slot, sample(2000)));
+        rows.extend(row(slot, sample(2000)));
+        rows.extend(row(4 * campaigns + slot, sample(4000)));
+        let clicks = u32::MAX;
+        rows.extend(row(
+            slot,
+            Sample {
+                clicks,
+                ..sample(9000)
+            },
+        ));
+        for tick in 0..9 {
+            rows.extend(row(slot, sample(5000 + tick)));
+        }
+        rows.extend(row(slot, sample(1)));
+    }
+    rows
+}
+
 fn decided(sweep: &mut Sweep, at_ms: i64) -> Vec<u8> {
     let mut out = vec![0xaa; sweep.layout().campaigns * DECISION_BYTES];
     sweep.decide(at_ms, 2000, &mut out).unwrap();
@@ -89,18 +118,23 @@ fn one(plan: &[u8]) -> Sweep {
 #[test]
 fn decisions_are_the_same_to_the_bit_for_any_number_of_threads_and_any_neighbours() {
     let campaigns = 51_000; // enough that a second thread is woken
-    let rows = feed(campaigns, 3);
-    let mut bytes: Vec<Vec<u8>> = Vec::new();
-    for threads in [1, 2] {
+    let rows = unruly(campaigns);
+    let (mut bytes, mut counts) = (Vec::new(), Vec::new());
+    for threads in [1, 2, 3] {
         let mut sweep = Sweep::new(layout(campaigns, threads)).unwrap();
         sweep
             .set_plans(0, &plan(1 << 40, 0).repeat(campaigns))
             .unwrap();
-        sweep.ingest(&rows).unwrap();
+        counts.push(sweep.ingest(&rows).unwrap());
         sweep.verify().unwrap();
-        bytes.push(decided(&mut sweep, 6000));
+        let spent: Vec<_> = (0..campaigns).map(|one| sweep.spent_units(one)).collect();
+        bytes.push((decided(&mut sweep, 6000), spent));
     }
-    assert!(bytes[0] == bytes[1]);
+    assert!(bytes.iter().all(|found| *found == bytes[0]));
+    let all = counts[0];
+    assert_eq!(counts, [all; 3]);
+    let each = [all.replaced, all.late, all.unknown, all.refused];
+    assert!(each.iter().all(|&count| count > 0), "{all:?}");
     for campaign in [0, 1, 31, 32, 50_999] {
         let mut alone = Sweep::new(layout(1, 1)).unwrap();
         alone.set_plans(0, &plan(1 << 40, 0)).unwrap();
@@ -112,7 +146,7 @@ fn decisions_are_the_same_to_the_bit_for_any_number_of_threads_and_any_neighbour
                 alone.ingest(&row).unwrap();
             }
         }
-        let among = &bytes[0][campaign * DECISION_BYTES..][..DECISION_BYTES];
+        let among = &bytes[0].0[campaign * DECISION_BYTES..][..DECISION_BYTES];
         assert_eq!(decided(&mut alone, 6000), among, "{campaign}");
     }
 }

@@ -16,6 +16,7 @@ mod plan;
 
 use crate::error::CoreError;
 use crate::forecast::{Forecast, forecast};
+use crate::part::Part;
 use crate::sample::Sample;
 use crate::window::{Pushed, REACH, Windows, since};
 use engine_memory::{Work, widest};
@@ -38,6 +39,8 @@ const MOST_SLOTS: usize = 1 << 32;
 const MOST_THREADS: usize = 256;
 /// Below so many campaigns to a thread, waking it costs more than it saves.
 const WORTH_A_THREAD: usize = 25_000;
+/// The same of rows to be counted in.
+const ROWS_WORTH_A_THREAD: usize = 4096;
 
 /// How a sweep is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +151,8 @@ impl Sweep {
     }
 
     /// Counts rows of [`ROW_BYTES`] in, in their order. One that cannot be is counted as such, and
-    /// does not cost its neighbours.
+    /// does not cost its neighbours. Where there are many, each thread counts those of its own
+    /// campaigns: what comes out is the same for any number of them.
     ///
     /// # Errors
     /// `CoreError::Rows` where they are no whole rows; nothing is counted then.
@@ -162,22 +166,41 @@ impl Sweep {
                 found,
             });
         }
-        let mut counted = Counted::default();
-        let platforms = self.layout.platforms;
-        let spent = self.plans.spent_mut();
-        self.windows.push_all(rows, read, |slot, sample, pushed| {
-            counted.count(pushed.as_ref());
-            let before = match pushed {
-                Ok(Pushed::Replaced { before }) => before.spend_units,
-                Ok(_) => 0,
-                Err(_) => return,
-            };
-            if let Some(spent) = spent.get_mut(slot / platforms) {
-                let added = spent.saturating_add(u64::from(sample.spend_units));
-                *spent = added.saturating_sub(u64::from(before));
+        let Layout {
+            campaigns,
+            platforms,
+            ..
+        } = self.layout;
+        let threads = self.threads_for(rows.len() / ROWS_WORTH_A_THREAD);
+        let share = campaigns.div_ceil(threads);
+        let parts = self.windows.parts(share * platforms);
+        let mut parts = parts.zip(self.plans.spent_mut().chunks_mut(share));
+        let pool = self.pool.as_ref().filter(|_| threads > 1);
+        let Some(pool) = pool else {
+            return Ok(parts.next().map_or_else(Counted::default, |(part, spent)| {
+                count_in(part, spent, platforms, rows, read)
+            }));
+        };
+        let mut counts = vec![Counted::default(); threads];
+        pool.scope(|scope| {
+            for (number, ((part, spent), counted)) in parts.zip(&mut counts).enumerate() {
+                let first = number * share * platforms;
+                let slots = first..first + part.headers.len();
+                scope.spawn(move |_| {
+                    // Rows of no slot are the first part's to count.
+                    let is_ours = |slot| {
+                        slots.contains(&slot) || number == 0 && slot >= campaigns * platforms
+                    };
+                    let ours = rows.iter().filter(|row| is_ours(read(row).0));
+                    let ours: Vec<&[u8; ROW_BYTES]> = ours.collect();
+                    *counted = count_in(part, spent, platforms, &ours, |row| {
+                        let (slot, sample) = read(row);
+                        (slot.wrapping_sub(first), sample)
+                    });
+                });
             }
         });
-        Ok(counted)
+        Ok(counts.iter().fold(Counted::default(), Counted::and))
     }
 
     /// Decides all campaigns, one row of [`DECISION_BYTES`] each, written over `out`.
@@ -215,7 +238,7 @@ impl Sweep {
         let (due, _) = self.due(at_ms, horizon_ms)?;
         self.expire(due.tick);
         let campaigns = self.layout.campaigns;
-        let threads = self.threads_for(campaigns);
+        let threads = self.threads_for(campaigns / WORTH_A_THREAD);
         let (rows, _) = out.as_chunks_mut::<DECISION_BYTES>();
         let share = campaigns.div_ceil(threads).next_multiple_of(lanes::LANES);
         let work = |first: usize, rows| {
@@ -277,12 +300,13 @@ impl Sweep {
         self.windows.bytes() + self.plans.bytes()
     }
 
-    fn threads_for(&self, campaigns: usize) -> usize {
+    /// Returns how many threads to work with where the work is worth waking so many.
+    fn threads_for(&self, worth: usize) -> usize {
         let most = self
             .pool
             .as_ref()
             .map_or(1, ThreadPool::current_num_threads);
-        most.min(campaigns / WORTH_A_THREAD).max(1)
+        most.min(worth).min(self.layout.campaigns).max(1)
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // modulo is what is meant
@@ -328,6 +352,40 @@ impl Counted {
         };
         *place += 1;
     }
+
+    fn and(self, other: &Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            replaced: self.replaced + other.replaced,
+            late: self.late + other.late,
+            unknown: self.unknown + other.unknown,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
+/// Counts rows into windows, and what they show to be spent into the columns of their campaigns.
+fn count_in<R>(
+    mut part: Part<'_>,
+    spent: &mut [u64],
+    platforms: usize,
+    rows: &[R],
+    read: impl Fn(&R) -> (usize, Sample),
+) -> Counted {
+    let mut counted = Counted::default();
+    part.push_all(rows, read, |slot, sample, pushed| {
+        counted.count(pushed.as_ref());
+        let before = match pushed {
+            Ok(Pushed::Replaced { before }) => before.spend_units,
+            Ok(_) => 0,
+            Err(_) => return,
+        };
+        if let Some(spent) = spent.get_mut(slot / platforms) {
+            let added = spent.saturating_add(u64::from(sample.spend_units));
+            *spent = added.saturating_sub(u64::from(before));
+        }
+    });
+    counted
 }
 
 /// Reads a row: slot, eight bytes of somebody else's, sample.
