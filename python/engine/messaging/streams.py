@@ -237,7 +237,8 @@ async def _provide(link: Link, wanted: dict[str, Any], *, clock: Clock) -> None:
                 _log.info("stream_updated", stream=name, changed=changed)
             return
         except RefusedError as error:
-            if error.code != wire.STREAM_EXISTS or tries > 3:
+            # While two make one stream, the server counts its storage twice, and may refuse both.
+            if error.code not in (wire.STREAM_EXISTS, wire.NO_STORAGE) or tries > 3:
                 raise
         except UnansweredError:
             # Several nodes provisioning one new cluster at once may meet a stream half made.

@@ -23,6 +23,7 @@ __all__ = [
     "EXPECTED_SEQUENCE",
     "MESSAGE_ID",
     "MESSAGE_NOT_FOUND",
+    "NO_STORAGE",
     "STREAM_EXISTS",
     "STREAM_NOT_FOUND",
     "WRITER",
@@ -60,6 +61,7 @@ WRONG_SEQUENCE = 10071
 BUSY = 10164  # the subject has a message in flight on a replicated stream: not a refusal
 STREAM_NOT_FOUND = 10059
 STREAM_EXISTS = 10058
+NO_STORAGE = 10047
 CONSUMER_NOT_FOUND = 10014
 MESSAGE_NOT_FOUND = 10037
 
